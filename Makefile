@@ -1,0 +1,85 @@
+# `make` alone lists what there is.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= python3
+UV_VERSION := 0.13.8
+BIN := .venv/bin
+READY := .venv/.ready
+UV := $(BIN)/uv --quiet --no-python-downloads
+
+# The lock holds names, versions and hashes; its header shows the same command.
+LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	backend/pyproject.toml --group pyproject.toml:dev -o requirements.lock
+
+export UV_PYTHON := $(CURDIR)/$(BIN)/python
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: $(READY) ## start the service on http://127.0.0.1:8000, with a SQLite file and demo data
+	@cd backend && exec ../$(BIN)/landfall serve --migrate --seed
+
+.PHONY: test
+test: $(READY) ## run all tests, or some: make test args="-k sites"
+	@$(BIN)/python -m pytest $(args)
+
+.PHONY: lint
+lint: $(READY) ## check style, format, types and the direction of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+.PHONY: format
+format: $(READY) ## mend style and format in place
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+.PHONY: migrate
+migrate: $(READY) ## bring the database to the newest revision
+	@cd backend && ../$(BIN)/landfall migrate
+
+.PHONY: revision
+revision: $(READY) ## begin a new revision: make revision m="add a column"
+	@test -n "$(m)" || { echo 'Say what it does: make revision m="add a column"' >&2; exit 2; }
+	@cd backend && ../$(BIN)/alembic revision -m "$(m)"
+
+.PHONY: bench
+bench: $(READY) ## run the benchmarks, one after the other
+	@cd backend && for file in benchmarks/[a-z]*.py; do \
+		name=$$(basename "$$file" .py); echo "== $$name"; ../$(BIN)/python -m "benchmarks.$$name"; done
+
+.PHONY: lock
+lock: $(READY) ## resolve requirements.lock anew, keeping what still fits: make lock args=--upgrade
+	@$(BIN)/$(LOCK) $(args)
+
+.PHONY: clean
+clean: ## remove the environment and all caches; data in backend/var stays
+	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .schemathesis
+	find backend -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: .venv
+.venv: $(READY)
+
+$(READY): requirements.lock pyproject.toml backend/pyproject.toml Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Landfall needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) -V 2>/dev/null || echo missing)." \
+			"Name another one: make PYTHON=python3.13" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			echo "Installing python3-venv"; apt-get -qq update; \
+			DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends python3-venv >/dev/null; \
+		else echo "$(PYTHON) has no venv module. On Debian: sudo apt-get install python3-venv" >&2; exit 1; fi; }
+	@echo "Preparing .venv"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test "$$($(BIN)/uv --version 2>/dev/null | cut -d' ' -f2)" = $(UV_VERSION) || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(UV) pip sync --require-hashes requirements.lock
+	@$(UV) pip install --no-deps --editable backend
+	@touch $@

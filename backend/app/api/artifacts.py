@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import uuid
+from typing import Annotated
+from urllib.parse import urljoin
+
+from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request, Response
+from sqlalchemy.orm import Session
+
+from app.api.answers import (
+    CHANGING,
+    CREATING,
+    DELETING,
+    ETAG_HEADER,
+    LISTING,
+    LOCATION_HEADER,
+    READING,
+    documented,
+    page,
+    resource,
+)
+from app.artifacts.storage import PresignedRequest
+from app.db.session import DatabaseSessionManager
+from app.deps import Artifacts, DbSession, Editor, IfMatchHeader, OnceHeader, Viewer, require_json
+from app.errors import (
+    ArtifactStateError,
+    ArtifactTooLargeError,
+    PartInvalidError,
+    StorageUnavailableError,
+    UploadMismatchError,
+    UploadMissingError,
+)
+from app.schemas.artifact import (
+    ArtifactCreate,
+    ArtifactCreated,
+    ArtifactListQuery,
+    ArtifactOut,
+    ArtifactPage,
+    ArtifactPatch,
+    MultipartUpload,
+    PartRequest,
+    PartRequests,
+    PartsStored,
+    PartStored,
+    PartsWanted,
+    PresignedOut,
+    SingleUpload,
+    UploadOut,
+)
+from app.services.artifacts import ArtifactService, Single
+from app.services.changes import Actor
+
+router = APIRouter(prefix="/artifacts", tags=["artifacts"])
+
+UPLOADING = (*READING, ArtifactStateError, StorageUnavailableError)
+
+
+@router.get("", response_model=ArtifactPage, responses=documented(*LISTING), summary="List artifacts")
+def list_artifacts(
+    request: Request,
+    query: Annotated[ArtifactListQuery, Query()],
+    session: DbSession,
+    actor: Viewer,
+    artifacts: Artifacts,
+) -> Response:
+    return page(artifacts.list(session, query), request)
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=ArtifactCreated,
+    responses=documented(*CREATING, ArtifactTooLargeError, status=201, headers=ETAG_HEADER | LOCATION_HEADER),
+    dependencies=[Depends(require_json)],
+    summary="Announce an artifact",
+)
+def create_artifact(
+    request: Request, body: ArtifactCreate, session: DbSession, actor: Editor, key: OnceHeader, artifacts: Artifacts
+) -> Response:
+    created = artifacts.create(session, body, actor=actor, key=key)
+    try:
+        upload = _upload(request, session, created.id, artifacts).upload.model_dump_json()
+    except ArtifactStateError:
+        upload = "null"
+    return resource(created, request, status=201, extra=f',"upload":{upload}')
+
+
+@router.get(
+    "/{artifact_id}",
+    response_model=ArtifactOut,
+    responses=documented(*READING, headers=ETAG_HEADER, not_modified=True),
+    summary="Read an artifact",
+)
+def read_artifact(
+    request: Request, artifact_id: uuid.UUID, session: DbSession, actor: Viewer, artifacts: Artifacts
+) -> Response:
+    return resource(artifacts.read(session, artifact_id), request)
+
+
+@router.patch(
+    "/{artifact_id}",
+    response_model=ArtifactOut,
+    responses=documented(*CHANGING, headers=ETAG_HEADER),
+    dependencies=[Depends(require_json)],
+    summary="Change an artifact's description",
+)
+def patch_artifact(
+    request: Request,
+    artifact_id: uuid.UUID,
+    body: ArtifactPatch,
+    session: DbSession,
+    actor: Editor,
+    if_match: IfMatchHeader,
+    artifacts: Artifacts,
+) -> Response:
+    return resource(artifacts.change(session, artifact_id, body, actor=actor, if_match=if_match), request)
+
+
+@router.delete(
+    "/{artifact_id}",
+    status_code=204,
+    responses=documented(*DELETING, StorageUnavailableError),
+    summary="Delete an artifact and its bytes",
+)
+def delete_artifact(
+    artifact_id: uuid.UUID, session: DbSession, actor: Editor, if_match: IfMatchHeader, artifacts: Artifacts
+) -> None:
+    artifacts.delete(session, artifact_id, actor=actor, if_match=if_match)
+
+
+@router.get(
+    "/{artifact_id}/upload",
+    response_model=UploadOut,
+    responses=documented(*UPLOADING),
+    summary="How to send the bytes; again, when a URL has expired",
+)
+def read_upload(
+    request: Request, artifact_id: uuid.UUID, session: DbSession, actor: Editor, artifacts: Artifacts
+) -> UploadOut:
+    return _upload(request, session, artifact_id, artifacts)
+
+
+@router.post(
+    "/{artifact_id}/parts",
+    response_model=PartRequests,
+    responses=documented(*CHANGING, *UPLOADING, PartInvalidError),
+    dependencies=[Depends(require_json)],
+    summary="URLs for parts of a multipart upload",
+)
+def create_part_requests(
+    request: Request,
+    artifact_id: uuid.UUID,
+    body: PartsWanted,
+    session: DbSession,
+    actor: Editor,
+    artifacts: Artifacts,
+) -> PartRequests:
+    made = artifacts.part_requests(session, artifact_id, body)
+    return PartRequests(parts=[PartRequest(number=number, request=_presigned(request, r)) for number, r in made])
+
+
+@router.get(
+    "/{artifact_id}/parts",
+    response_model=PartsStored,
+    responses=documented(*UPLOADING, UploadMissingError),
+    summary="The parts that have arrived",
+)
+def list_parts(artifact_id: uuid.UUID, session: DbSession, actor: Editor, artifacts: Artifacts) -> PartsStored:
+    stored = artifacts.parts(session, artifact_id)
+    return PartsStored(
+        parts=[PartStored(number=part.number, size_bytes=part.size_bytes, sha256=part.sha256) for part in stored]
+    )
+
+
+@router.post(
+    "/{artifact_id}/complete",
+    response_model=ArtifactOut,
+    responses=documented(*UPLOADING, UploadMissingError, UploadMismatchError, headers=ETAG_HEADER)
+    | {202: {"description": "The bytes are being verified.", "model": ArtifactOut, "headers": ETAG_HEADER}},
+    summary="Say that the bytes are there",
+)
+def complete_artifact(
+    request: Request,
+    artifact_id: uuid.UUID,
+    background: BackgroundTasks,
+    session: DbSession,
+    actor: Editor,
+    artifacts: Artifacts,
+) -> Response:
+    completed, unverified = artifacts.complete(session, artifact_id, actor=actor)
+    response = resource(completed, request, status=202 if unverified else 200)
+    if unverified:
+        background.add_task(_verify, request.app.state.database, artifacts, artifact_id, actor)
+        response.background = background
+    return response
+
+
+@router.post(
+    "/{artifact_id}/abort",
+    response_model=ArtifactOut,
+    responses=documented(*UPLOADING, headers=ETAG_HEADER),
+    summary="Give an upload up",
+)
+def abort_artifact(
+    request: Request, artifact_id: uuid.UUID, session: DbSession, actor: Editor, artifacts: Artifacts
+) -> Response:
+    return resource(artifacts.abort(session, artifact_id, actor=actor), request)
+
+
+@router.get(
+    "/{artifact_id}/download",
+    response_model=PresignedOut,
+    responses=documented(*UPLOADING),
+    summary="A URL to download the bytes",
+)
+def read_download(
+    request: Request, artifact_id: uuid.UUID, session: DbSession, actor: Viewer, artifacts: Artifacts
+) -> PresignedOut:
+    return _presigned(request, artifacts.download(session, artifact_id))
+
+
+def _upload(request: Request, session: Session, artifact_id: uuid.UUID, artifacts: ArtifactService) -> UploadOut:
+    found = artifacts.upload(session, artifact_id)
+    if isinstance(found, Single):
+        return UploadOut(upload=SingleUpload(kind="single", request=_presigned(request, found.request)))
+    return UploadOut(
+        upload=MultipartUpload(kind="multipart", part_size_bytes=found.part_size_bytes, part_count=found.part_count)
+    )
+
+
+def _presigned(request: Request, presigned: PresignedRequest) -> PresignedOut:
+    # The local store's URLs are relative to the API.
+    return PresignedOut(
+        method="PUT" if presigned.method == "PUT" else "GET",
+        url=urljoin(str(request.base_url), presigned.url),
+        headers=presigned.headers,
+        expires_at=presigned.expires_at,
+    )
+
+
+def _verify(database: DatabaseSessionManager, artifacts: ArtifactService, artifact_id: uuid.UUID, actor: Actor) -> None:
+    """After the answer, with a session of its own: the request's is closed by then."""
+    with database.session() as session:
+        artifacts.verify(session, artifact_id, actor=actor)

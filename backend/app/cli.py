@@ -1,0 +1,209 @@
+"""`landfall`: what people and containers run. Exit codes: 0 done, 1 failed or not ready, 2 wrong usage or settings."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from app.db.session import DatabaseSessionManager, why
+from app.errors import DatabaseUnavailableError, LandfallError, SettingsError
+from app.settings import Environment, Settings, load_settings
+from app.telemetry.logs import configure_logging
+
+if TYPE_CHECKING:
+    from app.artifacts.storage import ArtifactStorage
+
+app = typer.Typer(help="Landfall: a field-operations API.", no_args_is_help=True, add_completion=False)
+users = typer.Typer(help="Users.", no_args_is_help=True)
+artifacts = typer.Typer(help="Artifacts.", no_args_is_help=True)
+app.add_typer(users, name="users")
+app.add_typer(artifacts, name="artifacts")
+
+FAILED = 1
+UNUSABLE = 2
+
+
+@app.command()
+def serve(
+    *,
+    migrate_first: Annotated[bool, typer.Option("--migrate", help="Migrate the database first.")] = False,
+    seed_first: Annotated[bool, typer.Option("--seed", help="Add the demonstration data first.")] = False,
+) -> None:
+    """Serve the API until it is told to stop."""
+    settings = _settings()
+    with _explained():
+        if settings.environment is not Environment.PRODUCTION or migrate_first:
+            with DatabaseSessionManager(settings.database, announce=False) as database:
+                database.connect(retries=settings.connect_retries)
+        if migrate_first:
+            _migrate(settings, "head")
+        if seed_first:
+            _seed(settings)
+        from app.server import serve as run  # FastAPI takes half a second to import
+
+        run(settings, show_login=seed_first)
+
+
+@app.command()
+def migrate(target: Annotated[str, typer.Argument(help="A revision; the newest when left out.")] = "head") -> None:
+    """Bring the database to a revision."""
+    settings = _settings()
+    with _explained():
+        _migrate(settings, target)
+
+
+@app.command()
+def check() -> None:
+    """Look at the settings, database, storage and schema: what /readyz sees."""
+    settings = _settings()
+    import asyncio
+
+    from app.db.schema_state import SchemaInspector
+    from app.services.health import HealthService, checks_of
+
+    typer.echo(f"settings   ok         {settings.environment}")
+    with DatabaseSessionManager(settings.database, announce=False) as database:
+        health = HealthService(checks_of(database, _storage(settings), SchemaInspector()))
+        report = asyncio.run(health.report())
+    for result in report.checks:
+        typer.echo(f"{result.name:10} {'ok' if result.ready else 'not ready':10} {result.detail}")
+    if not report.ready:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def seed() -> None:
+    """Add the demonstration data, unless it is there; refused in production."""
+    settings = _settings()
+    with _explained():
+        added = _seed(settings)
+    typer.echo(f"{added} rows added")
+
+
+@app.command()
+def openapi() -> None:
+    """Print the OpenAPI document."""
+    from app.main import create_app
+
+    settings = _settings()
+    typer.echo(json.dumps(create_app(settings).openapi(), indent=2))
+
+
+@users.command("create")
+def create_user(
+    email: str,
+    role: Annotated[str, typer.Option(help="viewer, editor or admin")] = "viewer",
+    *,
+    password: Annotated[
+        str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True, help="Asked for when left out.")
+    ],
+) -> None:
+    """Create a user."""
+    from pydantic import ValidationError
+
+    from app.models import UserRole
+    from app.schemas.user import UserCreate
+    from app.services.changes import Actor
+    from app.services.users import create_user as create
+
+    settings = _settings()
+    try:
+        body = UserCreate.model_validate({"email": email, "role": role, "password": password})
+    except ValidationError as error:
+        lines = (f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors(include_input=False))
+        _fail("; ".join(lines), code=UNUSABLE)
+    with _explained(), DatabaseSessionManager(settings.database) as database, database.session() as session:
+        made = create(session, body, actor=Actor(id=None, role=UserRole.ADMIN), rounds=settings.auth.bcrypt_rounds)
+    typer.echo(f"created {body.email} ({body.role}) with the id {made.id}")
+
+
+@artifacts.command("reap")
+def reap() -> None:
+    """Remove abandoned uploads, and finish verifications that lost their process."""
+    from rich.progress import Progress
+
+    from app.models import UserRole
+    from app.services.artifacts import ArtifactService
+    from app.services.changes import Actor
+
+    settings = _settings()
+    service = ArtifactService(_storage(settings), settings.artifacts)
+    with (
+        _explained(),
+        DatabaseSessionManager(settings.database) as database,
+        database.session() as session,
+        Progress(disable=not sys.stderr.isatty()) as bar,
+    ):
+        task = bar.add_task("Reaping", total=None)
+        result = service.reap(
+            session,
+            actor=Actor(id=None, role=UserRole.ADMIN),
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    typer.echo(f"{result.removed} removed, {result.verified} verified, {result.failed} failed")
+    if result.failed:
+        raise typer.Exit(FAILED)
+
+
+def _settings() -> Settings:
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        _fail(str(error), code=UNUSABLE)
+    configure_logging(settings)
+    return settings
+
+
+def _storage(settings: Settings) -> ArtifactStorage:
+    from app.artifacts.storage_factory import create_storage
+    from app.services.auth import Authenticator
+
+    key = Authenticator(settings.auth).derive_key("artifact store")
+    return create_storage(settings, signing_key=key)
+
+
+def _migrate(settings: Settings, target: str) -> None:
+    from alembic.util import CommandError
+
+    from app.db.migrate import upgrade
+
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # a line for each of its parts
+    try:
+        upgrade(settings, target=target)
+    except CommandError as error:
+        _fail(f"migration: {error}", code=FAILED)
+
+
+def _seed(settings: Settings) -> int:
+    from app.seed import seed as add
+
+    with DatabaseSessionManager(settings.database, announce=False) as database, database.session() as session:
+        return add(settings, session, _storage(settings))
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Every failure that we know of ends in one line."""
+    from sqlalchemy.exc import DBAPIError
+
+    try:
+        yield
+    except SettingsError as error:
+        _fail(str(error), code=UNUSABLE)
+    except DatabaseUnavailableError as error:
+        _fail(f"DATABASE_URL: no connection: {why(error)}. Is the address right, and the server up?", code=FAILED)
+    except DBAPIError as error:
+        _fail(f"database: {why(error)}", code=FAILED)
+    except LandfallError as error:
+        _fail(f"{error} ({why(error)})" if error.__cause__ else str(error), code=FAILED)
+
+
+def _fail(message: str, *, code: int) -> NoReturn:
+    typer.echo(f"landfall: {message}", err=True)
+    raise typer.Exit(code)

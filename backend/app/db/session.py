@@ -1,0 +1,144 @@
+"""The engine, its sessions, and the way to a first connection."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.db import spatial_sqlite
+from app.errors import DatabaseUnavailableError
+from app.settings import DatabaseSettings
+
+logger = logging.getLogger(__name__)
+
+FIRST_BACKOFF_SECONDS = 0.5  # doubles each time: five retries take 15 s, a PostgreSQL's start after a crash
+SQLITE_BUSY_SECONDS = 10  # writers queue for the file's one lock; as long as a statement may take on PostgreSQL
+# A peer that vanished without a word is noticed after 5 + 2 x 2 s, and unsent bytes are given up after 5 s.
+KEEPALIVES = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 2, "tcp_user_timeout": 5000}
+
+
+class DatabaseSessionManager:
+    """Owns one engine and the sessions on it; a context manager, so that scripts dispose of it.
+
+    Nothing is kept in a database session beyond a transaction (timeouts are `SET LOCAL`), so it works through
+    PgBouncer in transaction mode.
+    """
+
+    def __init__(self, settings: DatabaseSettings, *, hide_parameters: bool = True, announce: bool = True) -> None:
+        self._settings = settings
+        self._is_postgresql = settings.url is not None
+        self._to_announce = announce
+        self.engine = self._create_engine(hide_parameters=hide_parameters)
+        event.listen(self.engine, "connect", self._on_connect)
+        event.listen(self.engine, "begin", self._on_begin)
+        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+        self._reader = self.engine.execution_options(landfall_read_only=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.dispose()
+
+    def dispose(self) -> None:
+        self.engine.dispose()
+
+    @property
+    def address(self) -> str:
+        """The URL without its password."""
+        return self.engine.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def session(self, *, read_only: bool = False) -> Iterator[Session]:
+        """A session that rolls back on an error and always closes; it never commits: its user does, by `begin()`.
+
+        A read-only one takes no write lock on SQLite, and PostgreSQL refuses its writes.
+        """
+        session = self._sessions(bind=self._reader) if read_only else self._sessions()
+        try:
+            yield session
+        except BaseException:
+            session.rollback()
+            raise
+        finally:
+            session.close()
+
+    def check(self) -> None:
+        """One round trip; raises `DatabaseUnavailableError`, whose cause says why."""
+        try:
+            with self._reader.connect() as connection:
+                connection.execute(text("SELECT 1"))
+        except DBAPIError as error:
+            raise DatabaseUnavailableError from error
+
+    def connect(self, *, retries: int) -> None:
+        """Wait for the first connection, with backoff; raises `DatabaseUnavailableError` after the last try."""
+        for attempt in range(retries + 1):
+            try:
+                self.check()
+            except DatabaseUnavailableError as error:
+                if attempt == retries:
+                    raise
+                pause = FIRST_BACKOFF_SECONDS * 2**attempt * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+                logger.warning("No connection to %s yet, next try in %.1f s: %s", self.address, pause, why(error))
+                time.sleep(pause)
+            else:
+                return
+
+    def _create_engine(self, *, hide_parameters: bool) -> Engine:
+        settings = self._settings
+        options: dict[str, Any] = {
+            "poolclass": QueuePool,
+            "pool_size": settings.pool_size,
+            "max_overflow": settings.max_overflow,
+            "pool_recycle": settings.pool_recycle_seconds.total_seconds(),
+            "pool_timeout": settings.pool_timeout_seconds.total_seconds(),
+            "hide_parameters": hide_parameters,
+        }
+        if self._is_postgresql:
+            connect = {"connect_timeout": settings.connect_timeout_seconds, **KEEPALIVES}
+            # The native hstore look-up would cost each new connection a round trip for a type that we do not use.
+            options |= {"pool_pre_ping": True, "use_native_hstore": False, "connect_args": connect}
+        else:
+            settings.sqlite_path.parent.mkdir(parents=True, exist_ok=True)
+            options["connect_args"] = {"check_same_thread": False, "timeout": SQLITE_BUSY_SECONDS}
+        return create_engine(settings.sqlalchemy_url(), **options)
+
+    def _on_connect(self, connection: DBAPIConnection, _record: object) -> None:
+        if not self._is_postgresql:
+            connection.isolation_level = None  # we say BEGIN ourselves, below
+            spatial_sqlite.register(connection)
+            for pragma in ("journal_mode = WAL", "foreign_keys = ON", "synchronous = NORMAL"):
+                connection.cursor().execute(f"PRAGMA {pragma}")
+        if self._to_announce:
+            self._to_announce = False
+            logger.info("Database connection established")
+
+    def _on_begin(self, connection: Connection) -> None:
+        read_only = connection.get_execution_options().get("landfall_read_only", False)
+        if self._is_postgresql:
+            milliseconds = int(self._settings.statement_timeout_seconds.total_seconds() * 1000)
+            statement = f"SET LOCAL statement_timeout = {milliseconds}"
+            connection.exec_driver_sql(statement + ("; SET TRANSACTION READ ONLY" if read_only else ""))
+        else:
+            # A deferred transaction that turns into a writer fails at once with "database is locked".
+            connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def why(error: BaseException) -> str:
+    """The driver's own first line: what a person needs, without SQL and parameters."""
+    cause = error.__cause__ or error
+    origin = getattr(cause, "orig", None) or cause
+    return str(origin).strip().split("\n", 1)[0]

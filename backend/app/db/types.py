@@ -1,0 +1,213 @@
+"""Column types and SQL constructs that mean the same on PostgreSQL and SQLite: the dialects differ here."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from geoalchemy2 import Geometry
+from sqlalchemy import (
+    CHAR,
+    JSON,
+    Boolean,
+    ClauseElement,
+    ColumnElement,
+    DateTime,
+    Dialect,
+    Executable,
+    LargeBinary,
+    Select,
+    String,
+    Text,
+    Uuid,
+    func,
+    literal,
+    literal_column,
+    select,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+SQLITE_TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+class Guid(TypeDecorator[uuid.UUID]):
+    """A UUID; text with dashes on SQLite, as people write it."""
+
+    impl = CHAR(36)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return Uuid(as_uuid=True) if dialect.name == "postgresql" else CHAR(36)
+
+    def process_bind_param(self, value: uuid.UUID | None, dialect: Dialect) -> Any:
+        return value if value is None or dialect.name == "postgresql" else str(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> uuid.UUID | None:
+        return value if value is None or isinstance(value, uuid.UUID) else uuid.UUID(value)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment; on SQLite fixed-width UTC text, which sorts and compares as the moments do."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return DateTime(timezone=True) if dialect.name == "postgresql" else CHAR(27)
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None or dialect.name == "postgresql":
+            return value
+        return value.astimezone(UTC).strftime(SQLITE_TIME)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if isinstance(value, str):
+            return datetime.strptime(value, SQLITE_TIME).replace(tzinfo=UTC)
+        return value if value is None else value.astimezone(UTC)
+
+
+Json = JSON().with_variant(postgresql.JSONB(), "postgresql")
+Tags = JSON().with_variant(postgresql.ARRAY(Text), "postgresql")
+Inet = String(45).with_variant(postgresql.INET(), "postgresql")
+# LargeBinary as the base keeps GeoAlchemy2's SpatiaLite events away from SQLite; the index is explicit, see models.
+GeometryColumn = LargeBinary().with_variant(Geometry("GEOMETRY", 4326, spatial_index=False), "postgresql")
+
+
+class utc_now(FunctionElement[datetime]):  # noqa: N801 - spelt like the SQL function that it is
+    """The transaction's time."""
+
+    type = UtcDateTime()
+    inherit_cache = True
+
+
+class json_text(FunctionElement[str]):  # noqa: N801
+    """One value as JSON text, never NULL."""
+
+    type = Text()
+    inherit_cache = True
+
+
+class iso_time(FunctionElement[str]):  # noqa: N801
+    """One moment as JSON text: ISO 8601 in UTC with microseconds, or null; never NULL."""
+
+    type = Text()
+    inherit_cache = True
+
+
+class tags_any(FunctionElement[bool]):  # noqa: N801
+    """Whether the tags and the given ones have one in common."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+class tags_all(FunctionElement[bool]):  # noqa: N801
+    """Whether the tags contain all the given ones."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+class explain(Executable, ClauseElement):  # noqa: N801
+    """The planner's view of a statement."""
+
+    inherit_cache = False
+
+    def __init__(self, statement: Select[Any]) -> None:
+        self.statement = statement
+
+
+@compiles(utc_now, "postgresql")
+def _(element: utc_now, compiler: SQLCompiler, **kw: Any) -> str:
+    return "now()"
+
+
+@compiles(utc_now, "sqlite")
+def _(element: utc_now, compiler: SQLCompiler, **kw: Any) -> str:
+    return "(strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'))"
+
+
+@compiles(json_text, "postgresql")
+def _(element: json_text, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"coalesce(to_json({compiler.process(element.clauses, **kw)})::text, 'null')"
+
+
+@compiles(json_text, "sqlite")
+def _(element: json_text, compiler: SQLCompiler, **kw: Any) -> str:
+    (value,) = element.clauses
+    text = compiler.process(element.clauses, **kw)
+    return f"coalesce({text}, 'null')" if isinstance(value.type, JSON) else f"json_quote({text})"
+
+
+@compiles(iso_time, "postgresql")
+def _(element: iso_time, compiler: SQLCompiler, **kw: Any) -> str:
+    moment = compiler.process(element.clauses, **kw)
+    text = f"""'"' || to_char({moment} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"'"""
+    return f"coalesce({text}, 'null')"
+
+
+@compiles(iso_time, "sqlite")
+def _(element: iso_time, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"json_quote({compiler.process(element.clauses, **kw)})"
+
+
+def _pair(element: FunctionElement[Any], compiler: SQLCompiler, kw: dict[str, Any]) -> tuple[str, str]:
+    have, want = element.clauses
+    return compiler.process(have, **kw), compiler.process(want, **kw)
+
+
+@compiles(tags_any, "postgresql")
+def _(element: tags_any, compiler: SQLCompiler, **kw: Any) -> str:
+    have, want = _pair(element, compiler, kw)
+    return f"{have} && {want}"
+
+
+@compiles(tags_any, "sqlite")
+def _(element: tags_any, compiler: SQLCompiler, **kw: Any) -> str:
+    have, want = _pair(element, compiler, kw)
+    return f"EXISTS (SELECT 1 FROM json_each({have}) WHERE value IN (SELECT value FROM json_each({want})))"
+
+
+@compiles(tags_all, "postgresql")
+def _(element: tags_all, compiler: SQLCompiler, **kw: Any) -> str:
+    have, want = _pair(element, compiler, kw)
+    return f"{have} @> {want}"
+
+
+@compiles(tags_all, "sqlite")
+def _(element: tags_all, compiler: SQLCompiler, **kw: Any) -> str:
+    have, want = _pair(element, compiler, kw)
+    return f"NOT EXISTS (SELECT 1 FROM json_each({want}) WHERE value NOT IN (SELECT value FROM json_each({have})))"
+
+
+@compiles(explain, "postgresql")
+def _(element: explain, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"EXPLAIN (FORMAT JSON) {compiler.process(element.statement, **kw)}"
+
+
+def tags_literal(tags: Sequence[str]) -> ColumnElement[Any]:
+    return literal(list(tags), Tags)
+
+
+def estimated_count(session: Session, statement: Select[Any]) -> int:
+    """Rows that the planner expects; SQLite has no estimate and counts."""
+    if session.get_bind().dialect.name == "postgresql":
+        # A column's own type would be applied to the plan.
+        bare: Select[Any] = statement.with_only_columns(literal_column("1"), maintain_column_froms=True)
+        plan = session.execute(explain(bare)).scalar_one()
+        return int(plan[0]["Plan"]["Plan Rows"])
+    return session.scalar(select(func.count()).select_from(statement.subquery())) or 0
+
+
+def insert_if_absent(session: Session, model: type[Any], **values: Any) -> bool:
+    """Insert unless the key is taken; waits for a transaction that is about to take it."""
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    result = session.execute(dialect.insert(model).values(**values).on_conflict_do_nothing().returning(literal(1)))
+    return result.first() is not None

@@ -1,0 +1,126 @@
+"""What endpoints ask FastAPI for: the session, who is asking, and the conditions of the request."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from typing import Annotated
+
+from fastapi import Depends, Header, Request
+from fastapi.security import OAuth2PasswordBearer
+from sqlalchemy.orm import Session
+
+from app.db.session import DatabaseSessionManager
+from app.errors import MediaTypeUnsupportedError, PermissionDeniedError
+from app.models import UserRole
+from app.schemas.common import NO_NUL
+from app.services.artifacts import ArtifactService
+from app.services.auth import Authenticator, may
+from app.services.changes import Actor, IfMatch, Once
+from app.settings import Settings
+from app.telemetry.request_ids import request_id
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+ETAG = re.compile(r'(W/)?"([^"]*)"')
+
+token_scheme = OAuth2PasswordBearer(tokenUrl="/api/v1/auth/token", auto_error=False)
+
+
+def get_settings(request: Request) -> Settings:
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+def get_authenticator(request: Request) -> Authenticator:
+    authenticator: Authenticator = request.app.state.authenticator
+    return authenticator
+
+
+def get_artifacts(request: Request) -> ArtifactService:
+    artifacts: ArtifactService = request.app.state.artifacts
+    return artifacts
+
+
+def get_db(request: Request) -> Iterator[Session]:
+    """A session for one request; it rolls back on an error, always closes, and never commits: services do."""
+    database: DatabaseSessionManager = request.app.state.database
+    with database.session(read_only=request.method in SAFE_METHODS) as session:
+        yield session
+
+
+# Closed before the answer goes out, so that no slow client holds it.
+DbSession = Annotated[Session, Depends(get_db, scope="function")]
+
+
+def client_address(request: Request) -> str | None:
+    address: str | None = request.state.client_address
+    return address
+
+
+ClientAddress = Annotated[str | None, Depends(client_address)]
+
+
+def get_actor(
+    session: DbSession,
+    token: Annotated[str | None, Depends(token_scheme)],
+    authenticator: Annotated[Authenticator, Depends(get_authenticator)],
+    client: ClientAddress,
+) -> Actor:
+    return authenticator.authenticate(session, token, client=client, request_id=request_id.get())
+
+
+def _require(role: UserRole) -> Callable[[Actor], Actor]:
+    def check(actor: Annotated[Actor, Depends(get_actor)]) -> Actor:
+        if not may(actor, role):
+            raise PermissionDeniedError(role=str(role), own_role=str(actor.role))
+        return actor
+
+    return check
+
+
+Viewer = Annotated[Actor, Depends(get_actor)]
+Editor = Annotated[Actor, Depends(_require(UserRole.EDITOR))]
+Admin = Annotated[Actor, Depends(_require(UserRole.ADMIN))]
+
+
+def get_if_match(if_match: Annotated[str | None, Header(max_length=1000)] = None) -> IfMatch:
+    """A weak tag never matches, and neither does one that no version ever had."""
+    if if_match is None or if_match.strip() == "*":
+        return IfMatch(versions=None)
+    tags = [tag for weak, tag in ETAG.findall(if_match) if not weak]
+    return IfMatch(versions=frozenset(int(tag) for tag in tags if tag.isdecimal() and tag.isascii()))
+
+
+async def get_once(
+    request: Request,
+    actor: Viewer,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            min_length=1,
+            max_length=200,
+            pattern=NO_NUL,
+            description="Makes a repeated request safe for 24 hours: it gets the first one's answer.",
+        ),
+    ] = None,
+) -> Once | None:
+    if idempotency_key is None or actor.id is None:
+        return None
+    digest = hashlib.sha256(f"{request.method} {request.url.path}\n".encode())
+    digest.update(await request.body())
+    return Once(user_id=actor.id, key=idempotency_key, fingerprint=digest.hexdigest())
+
+
+def require_json(request: Request) -> None:
+    """Refuse another media type by name; FastAPI would say that the body is not an object."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    has_body = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
+    if has_body and media_type != "application/json" and not media_type.endswith("+json"):
+        raise MediaTypeUnsupportedError(expected="application/json")
+
+
+IfMatchHeader = Annotated[IfMatch, Depends(get_if_match)]
+OnceHeader = Annotated[Once | None, Depends(get_once)]
+Artifacts = Annotated[ArtifactService, Depends(get_artifacts)]
+AppSettings = Annotated[Settings, Depends(get_settings)]

@@ -1,0 +1,94 @@
+"""The composition root: everything with a lifetime is built here, once, from the settings."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from anyio import to_thread
+from fastapi import APIRouter, FastAPI
+from prometheus_client import CollectorRegistry
+
+from app.api import artifact_store, artifacts, audit_events, auth, health, problems, sites, tasks, users
+from app.artifacts.local import LocalStorage
+from app.artifacts.storage_factory import create_storage
+from app.db.schema_state import SchemaInspector
+from app.db.session import DatabaseSessionManager, why
+from app.errors import DatabaseUnavailableError
+from app.middleware import install_edge
+from app.services.artifacts import ArtifactService
+from app.services.auth import Authenticator
+from app.services.health import HealthService, checks_of
+from app.settings import Environment, Settings, load_settings
+from app.telemetry.logs import configure_logging
+from app.telemetry.metrics import Metrics
+from app.telemetry.traces import instrument
+
+logger = logging.getLogger(__name__)
+
+DESCRIPTION = """Users, tasks, sites (geometries), artifacts (files) and an audit trail.
+
+Get a token at `/api/v1/auth/token`; errors are problem details (RFC 9457) with a stable `type`."""
+# Beyond the requests at work: uploads to the local store, and the short hops of dependencies.
+SPARE_THREADS = 25
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Build the application; without settings it reads the environment and configures the logs."""
+    if settings is None:
+        settings = load_settings()
+        configure_logging(settings)
+    database = DatabaseSessionManager(
+        settings.database, hide_parameters=settings.environment is not Environment.DEVELOPMENT
+    )
+    # Probes have connections of their own: a busy pool is not a database that is away.
+    probe_settings = settings.database.model_copy(update={"pool_size": 2, "max_overflow": 0})
+    probe_database = DatabaseSessionManager(probe_settings, announce=False)
+    authenticator = Authenticator(settings.auth)
+    storage = create_storage(settings, signing_key=authenticator.derive_key("artifact store"))
+    schema = SchemaInspector()
+    metrics = Metrics(CollectorRegistry())
+    metrics.watch_pool(database.engine.pool)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        to_thread.current_default_thread_limiter().total_tokens = settings.in_flight + SPARE_THREADS
+        app.state.started_at = datetime.now(UTC)
+        threading.Thread(target=_connect, args=(database, settings.connect_retries), daemon=True).start()
+        yield
+        stop_tracing()
+        probe_database.dispose()
+        database.dispose()
+
+    app = FastAPI(title="Landfall", version=health.VERSION, description=DESCRIPTION, lifespan=lifespan)
+    app.state.settings = settings
+    app.state.database = database
+    app.state.authenticator = authenticator
+    app.state.storage = storage
+    app.state.artifacts = ArtifactService(storage, settings.artifacts)
+    app.state.schema = schema
+    app.state.metrics = metrics
+    app.state.health = HealthService(checks_of(probe_database, storage, schema))
+
+    if isinstance(storage, LocalStorage):
+        app.include_router(artifact_store.router)
+    api = APIRouter(prefix="/api/v1")
+    for module in (auth, users, sites, tasks, artifacts, audit_events, health):
+        api.include_router(module.router)
+    app.include_router(api)
+    app.include_router(health.probes)
+    problems.install(app)
+    install_edge(app, settings=settings, metrics=metrics)
+    stop_tracing = instrument(app, engine=database.engine, settings=settings)
+    return app
+
+
+def _connect(database: DatabaseSessionManager, retries: int) -> None:
+    """In the background: the process lives, not ready, until the database answers, and each request tries again."""
+    try:
+        database.connect(retries=retries)
+    except DatabaseUnavailableError as error:
+        logger.warning("No connection to %s: %s. Not ready until it answers.", database.address, why(error))

@@ -1,0 +1,51 @@
+"""What every request passes on its way in, as pure ASGI: in overload a refusal must cost next to nothing."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+from starlette.applications import Starlette
+
+from app.middleware.access import Access, RequestIds
+from app.middleware.admission import Admission
+from app.middleware.client import ClientAddress
+from app.middleware.limits import BodyLimit, Deadline
+from app.middleware.problems import UnhandledErrors
+from app.settings import Settings
+from app.telemetry.metrics import Metrics
+
+_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+_FILES = "/api/v1/artifact-store/"  # artifact bytes on the embedded store: large, slow, and no database connection
+
+
+def _is_file(path: str) -> bool:
+    return path.startswith(_FILES)
+
+
+def _needs_no_admission(path: str) -> bool:
+    return path in _PROBES or path.startswith(_FILES)
+
+
+def install_edge(app: Starlette, *, settings: Settings, metrics: Metrics) -> None:
+    """Add every middleware, in order; call it before the application has started.
+
+    From the outside in: request id, client address, access log and metrics, body limit, deadline, admission, unhandled
+    errors. Refusals thus bear an id and are counted; the deadline includes the wait for admission; and admission, being
+    inside, sees when the work really ends.
+    """
+    admission = settings.admission
+    trusted = [ip_network(text) for text in settings.listen.trusted_proxies]
+    app.add_middleware(UnhandledErrors)
+    if admission.enabled:
+        app.add_middleware(
+            Admission,
+            in_flight=settings.in_flight,
+            waiting=settings.in_flight if admission.waiting is None else admission.waiting,
+            wait=admission.wait_seconds,
+            exempt=_needs_no_admission,
+        )
+    app.add_middleware(Deadline, limit=settings.listen.request_timeout_seconds, exempt=_is_file)
+    app.add_middleware(BodyLimit, max_bytes=settings.listen.max_body_bytes, exempt=_is_file)
+    app.add_middleware(Access, metrics=metrics)
+    app.add_middleware(ClientAddress, trusted=trusted)
+    app.add_middleware(RequestIds)

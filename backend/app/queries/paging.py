@@ -1,0 +1,120 @@
+"""Keyset pages: a page starts after a row, not after a number of rows, so that its cost does not grow."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, literal, select, tuple_
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from app.db.types import Guid, UtcDateTime, estimated_count
+from app.errors import CursorInvalidError
+from app.schemas.common import Count, ListQuery
+
+SortKey = ColumnElement[Any] | InstrumentedAttribute[Any]
+SortKeys = Mapping[str, SortKey]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """One page: JSON texts in order, the cursors of its neighbours, and the count that was asked for."""
+
+    texts: list[str]
+    next: str | None
+    prev: str | None
+    count: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cursor:
+    sort: str
+    backward: bool
+    value: Any
+    id: uuid.UUID
+
+    def encode(self) -> str:
+        value = self.value.isoformat() if isinstance(self.value, datetime) else self.value
+        text = json.dumps([self.sort, self.backward, value, str(self.id)], separators=(",", ":"))
+        return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+
+    @classmethod
+    def decode(cls, text: str, *, sort: str, column: SortKey) -> _Cursor:
+        """Raises `CursorInvalidError` for what `encode` did not make for this sort order."""
+        try:
+            raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+            made_for, backward, value, row_id = json.loads(raw)
+            if made_for != sort or not isinstance(backward, bool):
+                raise CursorInvalidError
+            if isinstance(column.type, UtcDateTime):
+                value = datetime.fromisoformat(value)
+                value.astimezone()  # a time without zone or out of range fails here, not in the database
+            if type(value) is not column.type.python_type or not _bindable(value):
+                raise CursorInvalidError
+            return cls(sort=sort, backward=backward, value=value, id=uuid.UUID(row_id))
+        except (ValueError, TypeError, AttributeError, OverflowError, binascii.Error, RecursionError):
+            raise CursorInvalidError from None
+
+
+def _bindable(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" not in value
+    return not isinstance(value, int) or abs(value) < 2**63
+
+
+def fetch_rows(
+    session: Session,
+    *,
+    row: ColumnElement[str],
+    where: Sequence[ColumnElement[bool]],
+    id_column: InstrumentedAttribute[uuid.UUID],
+    keys: SortKeys,
+    sort: str,
+    query: ListQuery,
+) -> Rows:
+    """One page of `row` texts, in the order of `keys[sort]` and then of the id; the keys are never NULL."""
+    name = sort.removeprefix("-")
+    key = keys[name]
+    cursor = _Cursor.decode(query.cursor, sort=sort, column=key) if query.cursor else None
+    backward = cursor is not None and cursor.backward
+    descending = sort.startswith("-") != backward
+
+    matches = select(id_column).where(*where)
+    page = select(row, key, id_column).where(*where).limit(query.limit + 1)
+    if cursor is not None:
+        # SQLite compares a tuple by the wrong affinity unless each part names its type.
+        here = tuple_(key, id_column, types=[key.type, Guid()])
+        there = tuple_(literal(cursor.value, key.type), literal(cursor.id, Guid()), types=[key.type, Guid()])
+        page = page.where(here < there if descending else here > there)
+    page = page.order_by(key.desc(), id_column.desc()) if descending else page.order_by(key, id_column)
+
+    found = session.execute(page).all()
+    more, found = len(found) > query.limit, found[: query.limit]
+    if backward:
+        found = found[::-1]
+
+    def edge(index: int, *, to_prev: bool) -> str:
+        _, value, row_id = found[index]
+        return _Cursor(sort=sort, backward=to_prev, value=value, id=row_id).encode()
+
+    has_next, has_prev = (bool(found), more) if backward else (more, cursor is not None and bool(found))
+    return Rows(
+        texts=[text for text, _, _ in found],
+        next=edge(-1, to_prev=False) if has_next else None,
+        prev=edge(0, to_prev=True) if has_prev else None,
+        count=_count(session, matches, query.count),
+    )
+
+
+def _count(session: Session, matches: Any, wanted: Count) -> int | None:
+    if wanted is Count.NONE:
+        return None
+    if wanted is Count.ESTIMATED:
+        return estimated_count(session, matches)
+    return session.scalar(select(func.count()).select_from(matches.subquery())) or 0

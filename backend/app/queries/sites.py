@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Text, func, literal_column, or_
+from sqlalchemy.orm import Session
+
+from app.models import Site
+from app.queries.json_rows import Noun, json_object, json_value, json_values
+from app.queries.paging import Rows, SortKeys, fetch_rows
+from app.schemas.site import SiteListQuery
+
+SRID = 4326  # WGS 84 in degrees, the only system of RFC 7946
+DIGITS = 9  # a tenth of a millimetre
+
+SITE = Noun(
+    name="site",
+    model=Site,
+    row=json_object(
+        {
+            "type": literal_column("'\"Feature\"'", Text),
+            "id": json_value(Site.id),
+            "geometry": func.ST_AsGeoJSON(Site.geom, DIGITS, type_=Text),
+            "properties": json_object(
+                json_values(
+                    Site.name,
+                    Site.kind,
+                    Site.external_id,
+                    Site.properties,
+                    Site.owner_id,
+                    Site.version,
+                    Site.created_at,
+                    Site.updated_at,
+                )
+            ),
+        }
+    ),
+)
+KEYS: SortKeys = {"created_at": Site.created_at, "updated_at": Site.updated_at, "name": Site.name}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Area:
+    """Where to look: in one of the boxes (west, south, east, north in degrees), and within metres of a point (WKB)."""
+
+    boxes: Sequence[tuple[float, float, float, float]] = ()
+    near: tuple[bytes, float] | None = None
+
+
+def geometry_from_wkb(wkb: bytes) -> ColumnElement[Any]:
+    return func.ST_GeomFromWKB(wkb, SRID)
+
+
+def fetch_sites(session: Session, query: SiteListQuery, *, area: Area) -> Rows:
+    where = _conditions(query, area)
+    return fetch_rows(session, row=SITE.row, where=where, id_column=Site.id, keys=KEYS, sort=query.sort, query=query)
+
+
+def _conditions(query: SiteListQuery, area: Area) -> list[ColumnElement[bool]]:
+    where: list[ColumnElement[bool]] = []
+    if query.kind:
+        where.append(Site.kind.in_(query.kind))
+    if query.owner_id:
+        where.append(Site.owner_id == query.owner_id)
+    if query.external_id:
+        where.append(Site.external_id == query.external_id)
+    if query.text:
+        where.append(Site.name.icontains(query.text, autoescape=True))
+    if area.boxes:
+        where.append(or_(*(func.ST_Intersects(Site.geom, func.ST_MakeEnvelope(*box, SRID)) for box in area.boxes)))
+    if area.near:
+        point, metres = area.near
+        where.append(func.ST_DWithin(func.geography(Site.geom), func.geography(geometry_from_wkb(point)), metres))
+    return where

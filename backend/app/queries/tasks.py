@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import ColumnElement, and_, case, func, literal, not_, or_
+from sqlalchemy.orm import Session
+
+from app.db.types import UtcDateTime, tags_all, tags_any, tags_literal, utc_now
+from app.models import Task, TaskPriority, TaskStatus
+from app.queries.json_rows import Noun, json_object, json_values
+from app.queries.paging import Rows, SortKeys, fetch_rows
+from app.schemas.task import TaskListQuery
+
+TASK = Noun(
+    name="task",
+    model=Task,
+    row=json_object(
+        json_values(
+            Task.id,
+            Task.owner_id,
+            Task.site_id,
+            Task.title,
+            Task.description,
+            Task.status,
+            Task.priority,
+            Task.tags,
+            Task.due_at,
+            Task.completed_at,
+            Task.version,
+            Task.created_at,
+            Task.updated_at,
+        )
+    ),
+)
+NEVER = datetime(9999, 12, 31, tzinfo=UTC)  # keysets lose rows with NULL keys
+KEYS: SortKeys = {
+    "created_at": Task.created_at,
+    "updated_at": Task.updated_at,
+    "due_at": func.coalesce(Task.due_at, literal(NEVER, UtcDateTime), type_=UtcDateTime()),
+    "priority": case({value: rank for rank, value in enumerate(TaskPriority)}, value=Task.priority),
+    "title": Task.title,
+}
+OPEN = Task.status.not_in([TaskStatus.COMPLETED, TaskStatus.CANCELLED])
+
+
+def fetch_tasks(session: Session, query: TaskListQuery) -> Rows:
+    where = _conditions(query)
+    return fetch_rows(session, row=TASK.row, where=where, id_column=Task.id, keys=KEYS, sort=query.sort, query=query)
+
+
+def _conditions(query: TaskListQuery) -> list[ColumnElement[bool]]:
+    overdue = and_(func.coalesce(Task.due_at < utc_now(), False), OPEN)
+    found = or_(*(column.icontains(query.text or "", autoescape=True) for column in (Task.title, Task.description)))
+    wanted: list[tuple[object, ColumnElement[bool]]] = [
+        (query.status, Task.status.in_(query.status)),
+        (query.priority, Task.priority.in_(query.priority)),
+        (query.tags_any, tags_any(Task.tags, tags_literal(query.tags_any))),
+        (query.tags_all, tags_all(Task.tags, tags_literal(query.tags_all))),
+        (query.owner_id, Task.owner_id == query.owner_id),
+        (query.site_id, Task.site_id == query.site_id),
+        (query.overdue is not None, overdue if query.overdue else not_(overdue)),
+        (query.due_from, Task.due_at >= query.due_from),
+        (query.due_before, Task.due_at < query.due_before),
+        (query.text, found),
+    ]
+    return [condition for asked, condition in wanted if asked]

@@ -1,0 +1,94 @@
+"""Users as clients write and read them."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, ConfigDict, EmailStr, Field, SecretStr
+from pydantic_core import PydanticCustomError
+
+from app.models import Locale, UserRole
+from app.schemas.common import Input, ListQuery, Output, Page, Stamped, unset
+
+UserSort = Literal["created_at", "-created_at", "email", "-email"]
+MAX_PASSWORD_BYTES = 72  # bcrypt reads no further
+
+
+def _lower(value: str) -> str:
+    return value.lower()
+
+
+def _hashable(value: SecretStr) -> SecretStr:
+    secret = value.get_secret_value()
+    if len(secret.encode("utf-8", "surrogatepass")) > MAX_PASSWORD_BYTES or "\0" in secret:
+        raise PydanticCustomError(
+            "password_too_long",
+            "The password may have {limit} bytes at most, and no NUL",
+            {"limit": MAX_PASSWORD_BYTES},
+        )
+    return value
+
+
+Email = Annotated[EmailStr, Field(max_length=254), AfterValidator(_lower)]
+Password = Annotated[
+    SecretStr,
+    Field(min_length=10, max_length=MAX_PASSWORD_BYTES, examples=["correct horse battery"]),
+    AfterValidator(_hashable),
+]
+
+
+class UserCreate(Input):
+    email: Email = Field(examples=["ada@example.com"])
+    password: Password
+    role: UserRole = UserRole.VIEWER
+    locale: Locale = Locale.EN
+
+
+class UserReplace(Input):
+    """All that an administrator sets; the password stays when it is left out."""
+
+    email: Email = Field(examples=["ada@example.com"])
+    role: UserRole
+    locale: Locale
+    password: Password | None = None
+
+
+class UserPatch(Input):
+    email: Email = Field(default_factory=unset)
+    password: Password = Field(default_factory=unset)
+    role: UserRole = Field(default_factory=unset)
+    locale: Locale = Field(default_factory=unset)
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"role": "editor"}]})
+
+
+class OwnPatch(Input):
+    """What users change of themselves."""
+
+    password: Password = Field(default_factory=unset)
+    locale: Locale = Field(default_factory=unset)
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"locale": "de"}]})
+
+
+class UserOut(Stamped):
+    id: uuid.UUID
+    email: str
+    role: UserRole
+    locale: Locale
+
+
+class UserPage(Page):
+    items: list[UserOut]
+
+
+class UserListQuery(ListQuery):
+    role: UserRole | None = None
+    sort: UserSort = Field("created_at", description="Order; a leading minus reverses it.")
+
+
+class TokenOut(Output):
+    access_token: str
+    token_type: str = Field(examples=["bearer"])
+    expires_in: int = Field(description="Seconds.", examples=[3600])

@@ -1,0 +1,332 @@
+"""Artifacts: the rows own the state, the store the bytes; no transaction is open while the store is asked."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.artifacts.storage import ArtifactStorage, PresignedRequest, StoredPart
+from app.errors import (
+    ArtifactStateError,
+    ArtifactTooLargeError,
+    LandfallError,
+    NotFoundError,
+    PartInvalidError,
+    UploadMismatchError,
+    UploadMissingError,
+)
+from app.models import Artifact, ArtifactState
+from app.queries.artifacts import ARTIFACT, fetch_artifacts, find_abandoned
+from app.queries.json_rows import Answer
+from app.queries.paging import Rows
+from app.schemas.artifact import MAX_PARTS, ArtifactCreate, ArtifactListQuery, ArtifactPatch, PartsWanted
+from app.services.changes import Actor, IfMatch, Once, answer, audit, conflicts, lock, once, read
+from app.settings import ArtifactSettings
+
+logger = logging.getLogger(__name__)
+
+VERIFYING_PATIENCE = timedelta(minutes=30)  # a verification that takes longer has lost its process
+
+
+@dataclass(frozen=True, kw_only=True)
+class Single:
+    request: PresignedRequest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Multipart:
+    part_size_bytes: int
+    part_count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reaped:
+    """What a reaping did, in artifacts."""
+
+    removed: int
+    verified: int
+    failed: int
+
+
+class ArtifactService:
+    """Uploads, downloads and their end, over one store."""
+
+    def __init__(self, storage: ArtifactStorage, settings: ArtifactSettings) -> None:
+        self._storage = storage
+        self._settings = settings
+
+    def read(self, session: Session, artifact_id: uuid.UUID) -> Answer:
+        return read(session, ARTIFACT, artifact_id)
+
+    def list(self, session: Session, query: ArtifactListQuery) -> Rows:
+        with session.begin():
+            return fetch_artifacts(session, query)
+
+    def create(self, session: Session, body: ArtifactCreate, *, actor: Actor, key: Once | None = None) -> Answer:
+        """Announce an upload; raises `ArtifactTooLargeError`."""
+        limit = min(self._settings.max_size_bytes, self._settings.part_size_bytes * MAX_PARTS)
+        if body.size_bytes > limit:
+            raise ArtifactTooLargeError(limit=limit)
+
+        def work() -> Answer:
+            fields = body.model_dump(exclude={"metadata"})
+            artifact = Artifact(id=uuid.uuid4(), owner_id=actor.user_id, details=body.metadata, **fields)
+            artifact.state = ArtifactState.PENDING
+            artifact.storage_key = f"artifacts/{artifact.id}"
+            session.add(artifact)
+            with conflicts("artifact"):
+                session.flush()
+            audit(session, actor, "artifact.create", artifact.id, file_name=body.file_name)
+            return answer(session, ARTIFACT, artifact.id)
+
+        with session.begin():
+            return once(session, key, work)
+
+    def upload(self, session: Session, artifact_id: uuid.UUID) -> Single | Multipart:
+        """How to send the bytes; a single request's URL is new each time."""
+        artifact = self._in_state(session, artifact_id, ArtifactState.PENDING)
+        if artifact.size_bytes >= self._settings.multipart_threshold_bytes:
+            return Multipart(part_size_bytes=self._settings.part_size_bytes, part_count=self._part_count(artifact))
+        request = self._storage.presign_put(
+            artifact.storage_key,
+            size_bytes=artifact.size_bytes,
+            sha256=artifact.sha256,
+            media_type=artifact.media_type,
+            expires=self._settings.url_expires_seconds,
+        )
+        return Single(request=request)
+
+    def part_requests(
+        self, session: Session, artifact_id: uuid.UUID, wanted: PartsWanted
+    ) -> Sequence[tuple[int, PresignedRequest]]:
+        """A URL for each part that is asked for; the first call begins the upload at the store."""
+        artifact = self._multipart(session, artifact_id)
+        count = self._part_count(artifact)
+        if any(part.number > count for part in wanted.parts):
+            raise PartInvalidError(count=count)
+        upload_id = artifact.upload_id or self._begin_multipart(session, artifact)
+        size = self._settings.part_size_bytes
+        return [
+            (
+                part.number,
+                self._storage.presign_part(
+                    artifact.storage_key,
+                    upload_id,
+                    number=part.number,
+                    size_bytes=min(size, artifact.size_bytes - size * (part.number - 1)),
+                    sha256=part.sha256,
+                    expires=self._settings.url_expires_seconds,
+                ),
+            )
+            for part in wanted.parts
+        ]
+
+    def parts(self, session: Session, artifact_id: uuid.UUID) -> Sequence[StoredPart]:
+        """What has arrived, so that a client that was interrupted sends only the rest."""
+        artifact = self._multipart(session, artifact_id)
+        return self._storage.list_parts(artifact.storage_key, artifact.upload_id) if artifact.upload_id else []
+
+    def complete(self, session: Session, artifact_id: uuid.UUID, *, actor: Actor) -> tuple[Answer, bool]:
+        """Take over the uploaded bytes; True when they are still to be verified by `verify`.
+
+        Raises `UploadMissingError` and `UploadMismatchError`, after which the client may upload again.
+        """
+        artifact = self._row(session, artifact_id)
+        if artifact.state in {ArtifactState.VERIFYING, ArtifactState.AVAILABLE}:
+            return read(session, ARTIFACT, artifact_id), artifact.state == ArtifactState.VERIFYING
+        self._require(artifact, ArtifactState.PENDING)
+        if artifact.upload_id:
+            self._join(artifact, artifact.upload_id)
+        stored = self._storage.stat(artifact.storage_key)
+        if stored is None:
+            raise UploadMissingError(reason="the artifact store has no object for it")
+        if stored.size_bytes != artifact.size_bytes:
+            raise UploadMismatchError(what="size", actual=stored.size_bytes, expected=artifact.size_bytes)
+        if stored.sha256 is not None and stored.sha256 != artifact.sha256:
+            raise UploadMismatchError(what="SHA-256", actual=stored.sha256, expected=artifact.sha256)
+        known = stored.sha256 is not None
+        state = ArtifactState.AVAILABLE if known else ArtifactState.VERIFYING
+        result = self._move(session, artifact_id, ArtifactState.PENDING, state, actor=actor, action="artifact.complete")
+        return result, not known
+
+    def verify(self, session: Session, artifact_id: uuid.UUID, *, actor: Actor) -> ArtifactState:
+        """Read the whole object and compare its SHA-256, as S3 keeps none of a multipart upload's whole."""
+        artifact = self._in_state(session, artifact_id, ArtifactState.VERIFYING)
+        digest = hashlib.sha256()
+        try:
+            for chunk in self._storage.read(artifact.storage_key):
+                digest.update(chunk)
+        except UploadMissingError:
+            failure: str | None = "the uploaded bytes have gone"
+        else:
+            failure = None if digest.hexdigest() == artifact.sha256 else "the uploaded bytes have another SHA-256"
+        state = ArtifactState.FAILED if failure else ArtifactState.AVAILABLE
+        self._move(
+            session, artifact_id, ArtifactState.VERIFYING, state, actor=actor, action="artifact.verify", failure=failure
+        )
+        return state
+
+    def abort(self, session: Session, artifact_id: uuid.UUID, *, actor: Actor) -> Answer:
+        """Give an upload up; its bytes are removed."""
+        result = self._move(
+            session,
+            artifact_id,
+            ArtifactState.PENDING,
+            ArtifactState.FAILED,
+            actor=actor,
+            action="artifact.abort",
+            failure="the upload was aborted",
+        )
+        self._remove_bytes(self._row(session, artifact_id))
+        return result
+
+    def download(self, session: Session, artifact_id: uuid.UUID) -> PresignedRequest:
+        artifact = self._in_state(session, artifact_id, ArtifactState.AVAILABLE)
+        return self._storage.presign_get(
+            artifact.storage_key,
+            file_name=artifact.file_name,
+            media_type=artifact.media_type,
+            expires=self._settings.url_expires_seconds,
+        )
+
+    def change(
+        self, session: Session, artifact_id: uuid.UUID, body: ArtifactPatch, *, actor: Actor, if_match: IfMatch
+    ) -> Answer:
+        fields: dict[str, Any] = body.model_dump(exclude_unset=True)
+        with session.begin():
+            artifact = lock(session, ARTIFACT, artifact_id, if_match)
+            for name, value in fields.items():
+                setattr(artifact, "details" if name == "metadata" else name, value)
+            with conflicts("artifact"):
+                session.flush()
+            audit(session, actor, "artifact.update", artifact_id, fields=sorted(fields))
+            return answer(session, ARTIFACT, artifact_id)
+
+    def delete(self, session: Session, artifact_id: uuid.UUID, *, actor: Actor, if_match: IfMatch) -> None:
+        """Remove the bytes, then the row: with the store away the row stays, failed, and the reaper ends it."""
+        with session.begin():
+            artifact = lock(session, ARTIFACT, artifact_id, if_match)
+            artifact.state, artifact.failure = ArtifactState.FAILED, "the artifact is being deleted"
+            session.flush()
+            audit(session, actor, "artifact.delete", artifact_id, file_name=artifact.file_name)
+        self._remove(session, artifact)
+
+    def reap(self, session: Session, *, actor: Actor, progress: Callable[[int, int], None]) -> Reaped:
+        """Remove what was abandoned and finish what was left unverified; `progress` is told (done, of all)."""
+        now = datetime.now(UTC)
+        with session.begin():
+            abandoned = find_abandoned(
+                session,
+                pending_before=now - self._settings.pending_expires_seconds,
+                verifying_before=now - VERIFYING_PATIENCE,
+            )
+        counts = dict.fromkeys(("removed", "verified", "failed"), 0)
+        for done, artifact in enumerate(abandoned, start=1):
+            try:
+                counts[self._reap_one(session, artifact, actor=actor)] += 1
+            except LandfallError as error:
+                counts["failed"] += 1
+                logger.warning("Artifact %s could not be reaped: %s", artifact.id, error)
+            progress(done, len(abandoned))
+        return Reaped(**counts)
+
+    def _reap_one(self, session: Session, artifact: Artifact, *, actor: Actor) -> str:
+        if artifact.state == ArtifactState.VERIFYING:
+            self.verify(session, artifact.id, actor=actor)
+            return "verified"
+        with session.begin():
+            # A client may have completed it since it was listed.
+            if lock(session, ARTIFACT, artifact.id).state not in {ArtifactState.PENDING, ArtifactState.FAILED}:
+                return "verified"
+            artifact.state, artifact.failure = ArtifactState.FAILED, "the upload was abandoned"
+            audit(session, actor, "artifact.reap", artifact.id, file_name=artifact.file_name)
+        self._remove(session, artifact)
+        return "removed"
+
+    def _remove(self, session: Session, artifact: Artifact) -> None:
+        self._remove_bytes(artifact)
+        with session.begin():
+            session.delete(lock(session, ARTIFACT, artifact.id))
+
+    def _remove_bytes(self, artifact: Artifact) -> None:
+        if artifact.upload_id:
+            self._storage.abort_multipart(artifact.storage_key, artifact.upload_id)
+        self._storage.delete(artifact.storage_key)
+
+    def _row(self, session: Session, artifact_id: uuid.UUID) -> Artifact:
+        with session.begin():
+            artifact = session.get(Artifact, artifact_id, populate_existing=True)
+        if artifact is None:
+            raise NotFoundError(noun=ARTIFACT.name, id=str(artifact_id))
+        return artifact
+
+    def _in_state(self, session: Session, artifact_id: uuid.UUID, state: ArtifactState) -> Artifact:
+        artifact = self._row(session, artifact_id)
+        self._require(artifact, state)
+        return artifact
+
+    def _require(self, artifact: Artifact, state: ArtifactState) -> None:
+        if artifact.state != state:
+            raise ArtifactStateError(state=str(artifact.state), expected=str(state))
+
+    def _multipart(self, session: Session, artifact_id: uuid.UUID) -> Artifact:
+        artifact = self._in_state(session, artifact_id, ArtifactState.PENDING)
+        if artifact.size_bytes < self._settings.multipart_threshold_bytes:
+            raise ArtifactStateError(state="a single upload", expected="a multipart upload")
+        return artifact
+
+    def _part_count(self, artifact: Artifact) -> int:
+        return math.ceil(artifact.size_bytes / self._settings.part_size_bytes)
+
+    def _begin_multipart(self, session: Session, artifact: Artifact) -> str:
+        upload_id = self._storage.create_multipart(artifact.storage_key, media_type=artifact.media_type)
+        with session.begin():
+            row: Artifact = lock(session, ARTIFACT, artifact.id)
+            winner = row.upload_id = row.upload_id or upload_id
+        if winner != upload_id:
+            self._storage.abort_multipart(artifact.storage_key, upload_id)
+        return winner
+
+    def _join(self, artifact: Artifact, upload_id: str) -> None:
+        try:
+            parts = self._storage.list_parts(artifact.storage_key, upload_id)
+        except UploadMissingError:
+            # Joined by an earlier call whose answer was lost: the object then is there.
+            if self._storage.stat(artifact.storage_key) is None:
+                raise
+            return
+        missing = sorted(set(range(1, self._part_count(artifact) + 1)) - {part.number for part in parts})
+        if missing:
+            raise UploadMissingError(reason=f"part {missing[0]} of {self._part_count(artifact)} is missing")
+        size = sum(part.size_bytes for part in parts)
+        if size != artifact.size_bytes:
+            raise UploadMismatchError(what="size", actual=size, expected=artifact.size_bytes)
+        self._storage.complete_multipart(artifact.storage_key, upload_id, parts=parts)
+
+    def _move(
+        self,
+        session: Session,
+        artifact_id: uuid.UUID,
+        before: ArtifactState,
+        after: ArtifactState,
+        *,
+        actor: Actor,
+        action: str,
+        failure: str | None = None,
+    ) -> Answer:
+        with session.begin():
+            artifact = lock(session, ARTIFACT, artifact_id)
+            if artifact.state != after:
+                self._require(artifact, before)
+                artifact.state, artifact.failure = after, failure
+                session.flush()
+                audit(session, actor, action, artifact_id, state=after)
+            return answer(session, ARTIFACT, artifact_id)

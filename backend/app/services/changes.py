@@ -1,0 +1,140 @@
+"""What every change has in common: who asks, which version, once only, and its trace in the audit."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from app.db.integrity import violated_constraint
+from app.db.types import insert_if_absent, utc_now
+from app.errors import (
+    ConflictError,
+    IdempotencyKeyReusedError,
+    NotFoundError,
+    PermissionDeniedError,
+    ReferenceInvalidError,
+    VersionMismatchError,
+)
+from app.models import AuditEvent, IdempotencyKey, Locale, UserRole
+from app.queries.json_rows import Answer, Noun, fetch_answer
+
+IDEMPOTENCY_KEY_LIFE = timedelta(hours=24)  # far longer than any client retries
+
+
+@dataclass(frozen=True, kw_only=True)
+class Actor:
+    """Who asks, and from where; `id` is None for the command line."""
+
+    id: uuid.UUID | None
+    role: UserRole
+    locale: Locale = Locale.EN
+    client: str | None = None
+    request_id: str | None = None
+
+    @property
+    def user_id(self) -> uuid.UUID:
+        if self.id is None:
+            raise PermissionDeniedError(role="viewer", own_role="none")
+        return self.id
+
+
+@dataclass(frozen=True, kw_only=True)
+class Once:
+    """An Idempotency-Key and the fingerprint (SHA-256, hex) of the request that it came with."""
+
+    user_id: uuid.UUID
+    key: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class IfMatch:
+    """The versions that a client will change; None for any."""
+
+    versions: frozenset[int] | None
+
+
+def read(session: Session, noun: Noun, row_id: uuid.UUID) -> Answer:
+    """One resource in a transaction of its own; raises `NotFoundError`."""
+    with session.begin():
+        return answer(session, noun, row_id)
+
+
+def answer(session: Session, noun: Noun, row_id: uuid.UUID) -> Answer:
+    found = fetch_answer(session, noun, row_id)
+    if found is None:
+        raise NotFoundError(noun=noun.name, id=str(row_id))
+    return found
+
+
+def lock(session: Session, noun: Noun, row_id: uuid.UUID, if_match: IfMatch | None = None) -> Any:
+    """The row for a change, locked against others; raises `NotFoundError` and `VersionMismatchError`."""
+    row = session.get(noun.model, row_id, with_for_update=True, populate_existing=True)
+    if row is None:
+        raise NotFoundError(noun=noun.name, id=str(row_id))
+    if if_match is not None and if_match.versions is not None and row.version not in if_match.versions:
+        raise VersionMismatchError(noun=noun.name, version=row.version)
+    return row
+
+
+def audit(session: Session, actor: Actor, action: str, subject_id: uuid.UUID, **detail: Any) -> None:
+    session.add(
+        AuditEvent(
+            actor_id=actor.id,
+            action=action,
+            subject_id=subject_id,
+            client=actor.client,
+            request_id=actor.request_id,
+            detail=detail,
+        )
+    )
+
+
+def once(session: Session, key: Once | None, work: Callable[[], Answer]) -> Answer:
+    """Do the work, or give the answer that it had when the same key came before.
+
+    The key's row is written first, in the work's own transaction: a second request with it waits for the first to
+    end, and then finds either its answer or nothing. Raises `IdempotencyKeyReusedError` for another request.
+    """
+    if key is None:
+        return work()
+    expired = IdempotencyKey.created_at < datetime.now(UTC) - IDEMPOTENCY_KEY_LIFE
+    session.execute(delete(IdempotencyKey).where(IdempotencyKey.user_id == key.user_id, expired))
+    here = (IdempotencyKey.user_id == key.user_id, IdempotencyKey.key == key.key)
+    if not insert_if_absent(
+        session, IdempotencyKey, user_id=key.user_id, key=key.key, fingerprint=key.fingerprint, created_at=utc_now()
+    ):
+        fingerprint, text = session.execute(
+            select(IdempotencyKey.fingerprint, IdempotencyKey.answer).where(*here)
+        ).one()
+        if fingerprint != key.fingerprint:
+            raise IdempotencyKeyReusedError
+        stored = json.loads(text or "null")
+        return Answer(id=uuid.UUID(stored["id"]), version=stored["version"], json=stored["json"])
+    made = work()
+    stored = {"id": str(made.id), "version": made.version, "json": made.json}
+    session.execute(update(IdempotencyKey).where(*here).values(answer=json.dumps(stored)))
+    return made
+
+
+@contextmanager
+def conflicts(noun: str, **fields: str) -> Iterator[None]:
+    """Translate violated constraints: `conflicts("user", uq_users_email="email")`."""
+    try:
+        yield
+    except IntegrityError as error:
+        name = violated_constraint(error)
+        if name is None or name.startswith("fk_"):
+            raise ReferenceInvalidError(noun=noun) from None
+        if name in fields:
+            raise ConflictError(noun=noun, field=fields[name]) from None
+        raise

@@ -1,0 +1,296 @@
+"""Settings: one tree, read from the environment (and `.env`), checked once at start.
+
+`DATABASE_POOL_SIZE` sets `settings.database.pool_size`: the part before the first underscore names the branch.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from app.errors import SettingsError
+
+MIN_SIGNING_KEY_BYTES = 32  # RFC 7518, section 3.2: an HS256 key is at least as long as its hash
+DEFAULT_DATA_DIRECTORY = Path("var")
+
+
+class Environment(StrEnum):
+    DEVELOPMENT = "development"
+    TEST = "test"
+    PRODUCTION = "production"
+
+
+def _seconds(value: object) -> object:
+    """Durations are written as plain seconds: pydantic reads a bare number in a string as something else."""
+    try:
+        return timedelta(seconds=float(value)) if isinstance(value, int | float | str) else value
+    except ValueError:
+        return value
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _blank_is_unset(value: object) -> object:
+    """`NAME=` in a `.env` file or a chart means "not set"."""
+    return None if value == "" else value
+
+
+Seconds = Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(0))]
+SecretList = Annotated[list[SecretStr], NoDecode, BeforeValidator(_split)]
+StringList = Annotated[list[str], NoDecode, BeforeValidator(_split)]
+OptionalText = Annotated[str | None, BeforeValidator(_blank_is_unset)]
+OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_blank_is_unset)]
+
+
+class _Branch(BaseModel):
+    model_config = {"hide_input_in_errors": True, "frozen": True}
+
+
+class DatabaseSettings(_Branch):
+    """Where the rows live: PostgreSQL by `DATABASE_URL`, otherwise a SQLite file."""
+
+    url: OptionalSecret = Field(None, description="PostgreSQL URL; unset means a SQLite file (not in production)")
+    sqlite_path: Path = Field(DEFAULT_DATA_DIRECTORY / "landfall.sqlite3", description="the SQLite file")
+    pool_size: int = Field(5, ge=1, description="connections kept open")
+    max_overflow: int = Field(10, ge=0, description="connections opened on top under load")
+    pool_recycle_seconds: Seconds = Field(timedelta(hours=1), description="age at which a connection is replaced")
+    pool_timeout_seconds: Seconds = Field(timedelta(seconds=2), description="longest wait for a connection")
+    statement_timeout_seconds: Seconds = Field(timedelta(seconds=10), description="longest run of one query")
+    lock_timeout_seconds: Seconds = Field(timedelta(seconds=1), description="longest wait of a migration for a lock")
+    connect_timeout_seconds: int = Field(5, ge=2, description="longest wait for a new connection (libpq's least is 2)")
+    connect_retries: int | None = Field(
+        None, ge=0, description="further tries at start; unset: 5 in production, none elsewhere"
+    )
+    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None = Field(
+        None, description="as libpq's; overrides the URL's"
+    )
+    sslrootcert: OptionalText = Field(None, description="file with the CA certificates of the server")
+    channel_binding: Literal["disable", "prefer", "require"] | None = Field(None, description="as libpq's")
+
+    @model_validator(mode="after")
+    def _check_url(self) -> Self:
+        if self.url is None:
+            for name in ("sslmode", "sslrootcert", "channel_binding"):
+                if getattr(self, name):
+                    raise ValueError(f"DATABASE_{name.upper()}: is set, but DATABASE_URL is not")
+            return self
+        text = self.url.get_secret_value()
+        if text.startswith("postgres://"):
+            raise ValueError("DATABASE_URL: the scheme postgres:// is not understood; write postgresql://")
+        try:
+            url = make_url(text)
+        except (ArgumentError, ValueError):
+            raise ValueError("DATABASE_URL: is not a URL; write postgresql://USER:PASSWORD@HOST/DATABASE") from None
+        if url.drivername not in {"postgresql", "postgresql+psycopg2"}:
+            raise ValueError(
+                f"DATABASE_URL: the scheme {url.drivername}:// is not supported; write postgresql:// "
+                "(or leave it unset for SQLite)"
+            )
+        if not url.database:
+            raise ValueError("DATABASE_URL: names no database; write postgresql://USER:PASSWORD@HOST/DATABASE")
+        return self
+
+    def sqlalchemy_url(self) -> URL:
+        if self.url is None:
+            return URL.create("sqlite", database=str(self.sqlite_path))
+        url = make_url(self.url.get_secret_value()).set(drivername="postgresql+psycopg2")
+        tls = {n: getattr(self, n) for n in ("sslmode", "sslrootcert", "channel_binding") if getattr(self, n)}
+        return url.update_query_dict(tls)
+
+    @property
+    def connections(self) -> int:
+        """The most connections that the pool ever holds."""
+        return self.pool_size + self.max_overflow
+
+
+class ArtifactSettings(_Branch):
+    """Where files live: an S3-compatible bucket, otherwise a local directory."""
+
+    bucket: OptionalText = Field(None, description="bucket; unset means a local directory (not in production)")
+    endpoint_url: OptionalText = Field(None, description="S3 endpoint as the API reaches it; unset: AWS")
+    public_endpoint_url: OptionalText = Field(None, description="S3 endpoint as clients reach it")
+    region: str = Field("us-east-1", min_length=1, description="region that requests are signed for")
+    access_key: OptionalText = Field(None, description="access key")
+    secret_key: OptionalSecret = Field(None, description="secret key")
+    use_ssl: bool | None = Field(None, description="TLS; unset: as the endpoint's scheme says")
+    directory: Path = Field(DEFAULT_DATA_DIRECTORY / "artifacts", description="the local directory")
+    url_expires_seconds: Seconds = Field(timedelta(minutes=15), description="life of a presigned URL")
+    multipart_threshold_bytes: int = Field(
+        64 * 1024**2, ge=5 * 1024**2, description="size from which uploads are multipart"
+    )
+    part_size_bytes: int = Field(16 * 1024**2, ge=5 * 1024**2, le=5 * 1024**3, description="size of one part")
+    max_size_bytes: int = Field(50 * 1024**3, ge=1, description="largest artifact")
+    pending_expires_seconds: Seconds = Field(timedelta(hours=24), description="age at which an upload is abandoned")
+    connect_timeout_seconds: Seconds = Field(timedelta(seconds=1), description="longest wait for a connection to S3")
+    read_timeout_seconds: Seconds = Field(timedelta(seconds=5), description="longest wait for bytes from S3")
+
+    @model_validator(mode="after")
+    def _check_store(self) -> Self:
+        given = [n for n in ("endpoint_url", "public_endpoint_url", "access_key", "secret_key") if getattr(self, n)]
+        if self.bucket is None:
+            if given:
+                raise ValueError(f"ARTIFACTS_{given[0].upper()}: is set, but ARTIFACTS_BUCKET is not")
+            return self
+        for name in ("access_key", "secret_key"):
+            if getattr(self, name) is None:
+                raise ValueError(f"ARTIFACTS_{name.upper()}: is required with ARTIFACTS_BUCKET")
+        for name in ("endpoint_url", "public_endpoint_url"):
+            _check_endpoint(f"ARTIFACTS_{name.upper()}", getattr(self, name))
+        if self.endpoint_url and self.use_ssl is not None:
+            scheme = "https" if self.use_ssl else "http"
+            if urlsplit(self.endpoint_url).scheme != scheme:
+                raise ValueError(
+                    f"ARTIFACTS_ENDPOINT_URL: contradicts ARTIFACTS_USE_SSL={str(self.use_ssl).lower()}; "
+                    f"write {scheme}:// or unset ARTIFACTS_USE_SSL"
+                )
+        return self
+
+
+def _check_endpoint(variable: str, value: str | None) -> None:
+    if value is None:
+        return
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(f"{variable}: is not a URL; write http://HOST:PORT or https://HOST")
+    if parts.username or parts.password:
+        raise ValueError(f"{variable}: carries credentials; put them in ARTIFACTS_ACCESS_KEY and ARTIFACTS_SECRET_KEY")
+    if parts.path.strip("/") or parts.query:
+        raise ValueError(f"{variable}: has a path; name the bucket in ARTIFACTS_BUCKET")
+
+
+class AuthSettings(_Branch):
+    """Tokens and logins."""
+
+    signing_keys: SecretList = Field(
+        [], description="comma-separated, 32 bytes or more each: the first signs, all verify; required in production"
+    )
+    token_expires_seconds: Seconds = Field(timedelta(hours=1), description="life of an access token")
+    bcrypt_rounds: int = Field(12, ge=4, le=16, description="cost of a password hash, as a power of two")
+    login_attempts: int = Field(5, ge=1, description="failures per account until further ones are refused")
+    login_attempts_per_address: int = Field(50, ge=1, description="failures per client address, likewise")
+    login_window_seconds: Seconds = Field(timedelta(minutes=15), description="time over which failures count")
+
+    @model_validator(mode="after")
+    def _check_keys(self) -> Self:
+        if any(len(key.get_secret_value().encode()) < MIN_SIGNING_KEY_BYTES for key in self.signing_keys):
+            raise ValueError(f"AUTH_SIGNING_KEYS: each key needs {MIN_SIGNING_KEY_BYTES} bytes or more")
+        return self
+
+
+class ListenSettings(_Branch):
+    """The HTTP server."""
+
+    host: str = Field("127.0.0.1", description="address to bind")
+    port: int = Field(8000, ge=0, le=65535, description="port to bind")
+    trusted_proxies: StringList = Field(
+        [], description="comma-separated addresses or networks whose X-Forwarded-For is believed"
+    )
+    max_body_bytes: int = Field(2 * 1024**2, ge=1024, description="largest request body")
+    request_timeout_seconds: Seconds = Field(timedelta(seconds=30), description="longest time to the first byte")
+
+    @model_validator(mode="after")
+    def _check_proxies(self) -> Self:
+        from ipaddress import ip_network
+
+        for proxy in self.trusted_proxies:
+            try:
+                ip_network(proxy)
+            except ValueError:
+                raise ValueError(
+                    f"LISTEN_TRUSTED_PROXIES: {proxy!r} is neither an address nor a network such as 10.0.0.0/8"
+                ) from None
+        return self
+
+
+class AdmissionSettings(_Branch):
+    """Overload: what is let in, what waits, what is refused."""
+
+    enabled: bool = Field(True, description="refuse what exceeds the limits with 503 and Retry-After")
+    in_flight: int | None = Field(None, ge=1, description="requests at work at once; unset: as many as connections")
+    waiting: int | None = Field(None, ge=0, description="requests that may wait; unset: as many as at work")
+    wait_seconds: Seconds = Field(timedelta(milliseconds=300), description="longest wait")
+
+
+class LogSettings(_Branch):
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level that is written")
+    format: Literal["json", "text"] | None = Field(None, description="unset: text in development, JSON elsewhere")
+
+
+class OtelSettings(_Branch):
+    """Traces, by OpenTelemetry's own variable names."""
+
+    exporter_otlp_endpoint: OptionalText = Field(None, description="collector (OTLP over HTTP); unset: no traces")
+    service_name: str = Field("landfall", description="service name in traces")
+
+
+class Settings(BaseSettings):
+    """Everything the service can be told; `load_settings` reads it."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_nested_delimiter="_",
+        env_nested_max_split=1,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    environment: Environment = Field(Environment.DEVELOPMENT, description="development, test or production")
+    database: DatabaseSettings = DatabaseSettings()
+    artifacts: ArtifactSettings = ArtifactSettings()
+    auth: AuthSettings = AuthSettings()
+    listen: ListenSettings = ListenSettings()
+    admission: AdmissionSettings = AdmissionSettings()
+    log: LogSettings = LogSettings()
+    otel: OtelSettings = OtelSettings()
+
+    @model_validator(mode="after")
+    def _check_production(self) -> Self:
+        if self.environment is not Environment.PRODUCTION:
+            return self
+        if self.database.url is None:
+            raise ValueError(
+                "DATABASE_URL: is required in production; the embedded SQLite file serves one process, without PostGIS"
+            )
+        if self.artifacts.bucket is None:
+            raise ValueError("ARTIFACTS_BUCKET: is required in production; a local directory dies with its pod")
+        if not self.auth.signing_keys:
+            raise ValueError("AUTH_SIGNING_KEYS: is required in production; make one with `openssl rand -hex 32`")
+        return self
+
+    @property
+    def connect_retries(self) -> int:
+        given = self.database.connect_retries
+        return given if given is not None else 5 if self.environment is Environment.PRODUCTION else 0
+
+    @property
+    def log_format(self) -> Literal["json", "text"]:
+        return self.log.format or ("text" if self.environment is Environment.DEVELOPMENT else "json")
+
+    @property
+    def in_flight(self) -> int:
+        return self.admission.in_flight or self.database.connections
+
+
+def load_settings(env_file: str | Path | None = ".env") -> Settings:
+    """Read the environment; raises `SettingsError`: one line that names each wrong variable, and no values."""
+    try:
+        return Settings(_env_file=env_file)
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors(include_input=False, include_url=False):
+            message = problem["msg"].removeprefix("Value error, ")
+            variable = "_".join(str(part) for part in problem["loc"] if not isinstance(part, int)).upper()
+            own_text = problem["type"] == "value_error" and message.split(":")[0].isupper()
+            lines.append(message if own_text else f"{variable}: {message}")
+        raise SettingsError("; ".join(lines)) from None

@@ -1,0 +1,74 @@
+"""Bodies that are too large, answers that come too late."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.middleware.conftest import MakeEdge, until
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_body_that_says_it_is_too_large_is_refused_unread(make_edge: MakeEdge) -> None:
+    edge = make_edge(max_body_bytes=1024)
+    async with edge.client() as client:
+        refused = await client.post("/api/v1/things/a", content=b"x" * 1025)
+    assert (refused.status_code, refused.json()["limit"]) == (413, 1024)
+    assert edge.begun == []
+
+
+async def test_a_body_that_turns_out_too_large_is_refused(make_edge: MakeEdge) -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield b"x" * 500
+
+    edge = make_edge(max_body_bytes=1024)
+    async with edge.client() as client:
+        refused = await client.post("/api/v1/things/a", content=parts())
+    assert (refused.status_code, refused.json()["type"]) == (413, "https://landfall.dev/problems/body-too-large")
+    assert edge.sample("http_requests_refused_total", reason="body too large") == 1
+
+
+async def test_a_body_of_just_the_limit_passes(make_edge: MakeEdge) -> None:
+    async with make_edge(max_body_bytes=1024).client() as client:
+        assert (await client.post("/api/v1/things/a", content=b"x" * 1024)).status_code == 200
+
+
+async def test_a_late_answer_is_given_up_in_time(make_edge: MakeEdge) -> None:
+    edge = make_edge(deadline=0.05)
+    async with edge.client() as client, asyncio.TaskGroup() as group:
+        request = group.create_task(client.get("/thread"))
+        # httpx's transport returns when the application does, so the metrics tell when the answer went out.
+        counted = {"method": "GET", "route": "/thread", "status": "503"}
+        await until(lambda: edge.sample("http_requests_total", **counted) == 1)
+        assert not edge.thread_ended.is_set()
+        edge.thread_gate.set()
+    answer = request.result()
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert answer.json()["type"] == "https://landfall.dev/problems/timeout"
+
+
+async def test_work_past_its_deadline_keeps_its_place_until_its_thread_has_ended(make_edge: MakeEdge) -> None:
+    edge = make_edge(in_flight=1, waiting=0, deadline=0.05)
+    edge.gate.set()
+    async with edge.client() as client, asyncio.TaskGroup() as group:
+        group.create_task(client.get("/thread"))
+        await until(lambda: edge.sample("http_requests_refused_total", reason="deadline") == 1)
+        while_at_work = await client.get("/api/v1/things/a")
+        edge.thread_gate.set()
+        await until(lambda: edge.sample("http_requests_in_flight") == 0)
+        afterwards = await client.get("/api/v1/things/b")
+    assert (while_at_work.status_code, afterwards.status_code) == (503, 200)
+
+
+async def test_an_answer_that_has_begun_may_take_its_time(make_edge: MakeEdge) -> None:
+    edge = make_edge(deadline=0.05)
+    deadline = asyncio.get_running_loop().time() + 0.05
+    async with edge.client() as client, asyncio.TaskGroup() as group:
+        request = group.create_task(client.get("/slow"))
+        await until(lambda: asyncio.get_running_loop().time() > deadline + 0.05)
+        edge.gate.set()
+    assert request.result().text == "begun, ended"

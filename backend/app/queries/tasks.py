@@ -49,18 +49,31 @@ def fetch_tasks(session: Session, query: TaskListQuery) -> Rows:
 
 
 def _conditions(query: TaskListQuery) -> list[ColumnElement[bool]]:
-    overdue = and_(func.coalesce(Task.due_at < utc_now(), False), OPEN)
-    found = or_(*(column.icontains(query.text or "", autoescape=True) for column in (Task.title, Task.description)))
-    wanted: list[tuple[object, ColumnElement[bool]]] = [
-        (query.status, Task.status.in_(query.status)),
-        (query.priority, Task.priority.in_(query.priority)),
-        (query.tags_any, tags_any(Task.tags, tags_literal(query.tags_any))),
-        (query.tags_all, tags_all(Task.tags, tags_literal(query.tags_all))),
-        (query.owner_id, Task.owner_id == query.owner_id),
-        (query.site_id, Task.site_id == query.site_id),
-        (query.overdue is not None, overdue if query.overdue else not_(overdue)),
-        (query.due_from, Task.due_at >= query.due_from),
-        (query.due_before, Task.due_at < query.due_before),
-        (query.text, found),
-    ]
-    return [condition for asked, condition in wanted if asked]
+    where = _due_conditions(query)
+    if query.status:
+        where.append(Task.status.in_(query.status))
+    if query.priority:
+        where.append(Task.priority.in_(query.priority))
+    if query.tags_any:
+        where.append(tags_any(Task.tags, tags_literal(query.tags_any)))
+    if query.tags_all:
+        where.append(tags_all(Task.tags, tags_literal(query.tags_all)))
+    if query.owner_id:
+        where.append(Task.owner_id == query.owner_id)
+    if query.site_id:
+        where.append(Task.site_id == query.site_id)
+    if query.text:
+        where.append(or_(*(c.icontains(query.text, autoescape=True) for c in (Task.title, Task.description))))
+    return where
+
+
+def _due_conditions(query: TaskListQuery) -> list[ColumnElement[bool]]:
+    where: list[ColumnElement[bool]] = []
+    if query.overdue is not None:
+        overdue = and_(func.coalesce(Task.due_at < utc_now(), False), OPEN)
+        where.append(overdue if query.overdue else not_(overdue))
+    if query.due_from:
+        where.append(Task.due_at >= query.due_from)
+    if query.due_before:
+        where.append(Task.due_at < query.due_before)
+    return where

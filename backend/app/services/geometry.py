@@ -18,7 +18,7 @@ from app.errors import FieldProblem, GeometryInvalidError, RequestInvalidError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MAX_POSITIONS = 100_000  # positions in one geometry: 1.6 MB of WKB, and about 0.1 s to check
+MAX_POSITIONS = 100_000  # positions in one geometry: checked in 0.04 s as one ring, in 1.5 s as 25 000 broken ones
 MAX_DEPTH = 4  # GeometryCollections within each other: RFC 7946 advises against any
 MAX_PROBLEMS = 20  # faults in one answer, so that it stays readable
 MAX_LON, MAX_LAT = 180.0, 90.0  # degrees

@@ -63,7 +63,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         probe_database.dispose()
         database.dispose()
 
-    app = FastAPI(title="Landfall", version=health.VERSION, description=DESCRIPTION, lifespan=lifespan)
+    app = FastAPI(
+        title="Landfall",
+        version=health.VERSION,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        separate_input_output_schemas=False,  # GeoJSON is one schema, in and out
+    )
     app.state.settings = settings
     app.state.database = database
     app.state.authenticator = authenticator

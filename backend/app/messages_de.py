@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from app.messages_de_geometry import GEOMETRY
+
 # Titles, details, field messages and nouns, by their English template; a translation has the same placeholders.
 TEMPLATES: Final[Mapping[str, str]] = {
+    **GEOMETRY,
     "Internal error": "Interner Fehler",
     "Something went wrong here. Quote the request id when you report it.": (
         "Hier ist etwas schiefgegangen. Nenne bei einer Meldung bitte die Anfragenummer (request_id)."
@@ -197,4 +200,10 @@ FIELD_MESSAGES: Final[Mapping[str, str]] = {
     "bytes_type": "Muss aus Bytes bestehen",
     "assertion_error": "Ist ungültig",
     "recursion_loop": "Verweist auf sich selbst",
+    # Our own, raised by the schemas.
+    "json_too_large": "Das Objekt darf höchstens {values} Werte und {depth} Ebenen haben",
+    "json_not_finite": "NaN und Infinity sind kein JSON",
+    "json_text": "Texte dürfen weder NUL noch ein halbes Surrogatpaar enthalten",
+    "datetime_range": "Die Zeit muss zwischen den Jahren 1900 und 9000 liegen",
+    "password_too_long": "Das Passwort darf höchstens {limit} Bytes haben und kein NUL",
 }

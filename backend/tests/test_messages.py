@@ -10,6 +10,7 @@ import pytest
 from app.errors import LandfallError
 from app.messages import fill, negotiate, translate
 from app.messages_de import TEMPLATES
+from app.services.geometry import TEMPLATES as GEOMETRY_TEMPLATES
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,11 @@ def error_classes(base: type[LandfallError] = LandfallError) -> Iterator[type[La
 @pytest.mark.parametrize("error", list(error_classes()))
 def test_every_error_speaks_german(error: type[LandfallError]) -> None:
     assert [template for template in (error.title, error.detail) if translate(template, "de") == template] == []
+
+
+@pytest.mark.parametrize("template", GEOMETRY_TEMPLATES)
+def test_every_fault_of_a_geometry_speaks_german(template: str) -> None:
+    assert translate(template, "de") != template
 
 
 @pytest.mark.parametrize("template", TEMPLATES)

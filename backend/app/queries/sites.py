@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, func, literal_column, or_
+from sqlalchemy import Boolean, ColumnElement, Text, literal_column, or_
 from sqlalchemy.orm import Session
+
+# Not `func`: GeoAlchemy2's functions rename themselves for good when SQLite compiles them first.
+from sqlalchemy.sql.functions import Function
 
 from app.models import Site
 from app.queries.json_rows import Noun, json_object, json_value, json_values
@@ -22,7 +25,7 @@ SITE = Noun(
         {
             "type": literal_column("'\"Feature\"'", Text),
             "id": json_value(Site.id),
-            "geometry": func.ST_AsGeoJSON(Site.geom, DIGITS, type_=Text),
+            "geometry": Function("ST_AsGeoJSON", Site.geom, DIGITS, type_=Text()),
             "properties": json_object(
                 json_values(
                     Site.name,
@@ -50,7 +53,7 @@ class Area:
 
 
 def geometry_from_wkb(wkb: bytes) -> ColumnElement[Any]:
-    return func.ST_GeomFromWKB(wkb, SRID)
+    return Function("ST_GeomFromWKB", wkb, SRID)
 
 
 def fetch_sites(session: Session, query: SiteListQuery, *, area: Area) -> Rows:
@@ -69,8 +72,14 @@ def _conditions(query: SiteListQuery, area: Area) -> list[ColumnElement[bool]]:
     if query.text:
         where.append(Site.name.icontains(query.text, autoescape=True))
     if area.boxes:
-        where.append(or_(*(func.ST_Intersects(Site.geom, func.ST_MakeEnvelope(*box, SRID)) for box in area.boxes)))
+        where.append(or_(*(_meets(box) for box in area.boxes)))
     if area.near:
         point, metres = area.near
-        where.append(func.ST_DWithin(func.geography(Site.geom), func.geography(geometry_from_wkb(point)), metres))
+        here: Function[Any] = Function("geography", Site.geom)
+        there: Function[Any] = Function("geography", geometry_from_wkb(point))
+        where.append(Function("ST_DWithin", here, there, metres, type_=Boolean()))
     return where
+
+
+def _meets(box: Sequence[float]) -> ColumnElement[bool]:
+    return Function("ST_Intersects", Site.geom, Function("ST_MakeEnvelope", *box, SRID), type_=Boolean())

@@ -72,4 +72,4 @@ def delete_site(session: Session, site_id: uuid.UUID, *, actor: Actor, if_match:
 
 
 def _geometry(body: SiteWrite | SitePatch) -> Any:
-    return geometry_from_wkb(parse_geometry(body.geometry.model_dump(exclude_none=True), loc=GEOMETRY_LOC))
+    return geometry_from_wkb(parse_geometry(body.geometry.as_mapping(), loc=GEOMETRY_LOC))

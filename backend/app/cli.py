@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from app.db.session import DatabaseSessionManager, why
-from app.errors import DatabaseUnavailableError, LandfallError, SettingsError
+from app.errors import DatabaseUnavailableError, LandfallError, SettingsError, StorageUnavailableError
 from app.settings import Environment, Settings, load_settings
 from app.telemetry.logs import configure_logging
 
@@ -28,6 +28,11 @@ app.add_typer(artifacts, name="artifacts")
 FAILED = 1
 UNUSABLE = 2
 
+ADVICE = {
+    "42P01": "Run `landfall migrate` first.",  # there is no such table
+    "55P03": "Something else uses the table: run it again when that has ended.",  # lock timeout
+}
+
 
 @app.command()
 def serve(
@@ -37,7 +42,11 @@ def serve(
 ) -> None:
     """Serve the API until it is told to stop."""
     settings = _settings()
-    with _explained():
+    with _explained(settings):
+        from app.server import bind  # FastAPI takes half a second to import
+        from app.server import serve as run
+
+        listener = bind(settings.listen)
         if settings.environment is not Environment.PRODUCTION or migrate_first:
             with DatabaseSessionManager(settings.database, announce=False) as database:
                 database.connect(retries=settings.connect_retries)
@@ -45,17 +54,18 @@ def serve(
             _migrate(settings, "head")
         if seed_first:
             _seed(settings)
-        from app.server import serve as run  # FastAPI takes half a second to import
-
-        run(settings, show_login=seed_first)
+        run(settings, listener, show_login=seed_first)
 
 
 @app.command()
 def migrate(target: Annotated[str, typer.Argument(help="A revision; the newest when left out.")] = "head") -> None:
-    """Bring the database to a revision."""
+    """Bring the database up to a revision, and say where it stands then."""
     settings = _settings()
-    with _explained():
+    if not target:
+        _fail("migrate: the target is empty; name a revision, or leave it out for the newest", code=UNUSABLE)
+    with _explained(settings):
         _migrate(settings, target)
+        typer.echo(f"schema {_schema(settings)}")
 
 
 @app.command()
@@ -67,8 +77,9 @@ def check() -> None:
     from app.db.schema_state import SchemaInspector
     from app.services.health import HealthService, checks_of
 
+    logging.getLogger("app.services.health").setLevel(logging.ERROR)  # what it would log is printed below
     typer.echo(f"settings   ok         {settings.environment}")
-    with DatabaseSessionManager(settings.database, announce=False) as database:
+    with _explained(settings), DatabaseSessionManager(settings.database, announce=False) as database:
         health = HealthService(checks_of(database, _storage(settings), SchemaInspector()))
         report = asyncio.run(health.report())
     for result in report.checks:
@@ -81,7 +92,7 @@ def check() -> None:
 def seed() -> None:
     """Add the demonstration data, unless it is there; refused in production."""
     settings = _settings()
-    with _explained():
+    with _explained(settings):
         added = _seed(settings)
     typer.echo(f"{added} rows added")
 
@@ -118,7 +129,7 @@ def create_user(
     except ValidationError as error:
         lines = (f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors(include_input=False))
         _fail("; ".join(lines), code=UNUSABLE)
-    with _explained(), DatabaseSessionManager(settings.database) as database, database.session() as session:
+    with _explained(settings), DatabaseSessionManager(settings.database) as database, database.session() as session:
         made = create(session, body, actor=Actor(id=None, role=UserRole.ADMIN), rounds=settings.auth.bcrypt_rounds)
     typer.echo(f"created {body.email} ({body.role}) with the id {made.id}")
 
@@ -126,6 +137,7 @@ def create_user(
 @artifacts.command("reap")
 def reap() -> None:
     """Remove abandoned uploads, and finish verifications that lost their process."""
+    from rich.console import Console
     from rich.progress import Progress
 
     from app.models import UserRole
@@ -135,10 +147,10 @@ def reap() -> None:
     settings = _settings()
     service = ArtifactService(_storage(settings), settings.artifacts)
     with (
-        _explained(),
+        _explained(settings),
         DatabaseSessionManager(settings.database) as database,
         database.session() as session,
-        Progress(disable=not sys.stderr.isatty()) as bar,
+        Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar,
     ):
         task = bar.add_task("Reaping", total=None)
         result = service.reap(
@@ -157,6 +169,7 @@ def _settings() -> Settings:
     except SettingsError as error:
         _fail(str(error), code=UNUSABLE)
     configure_logging(settings)
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # a line for each of its parts
     return settings
 
 
@@ -173,11 +186,22 @@ def _migrate(settings: Settings, target: str) -> None:
 
     from app.db.migrate import upgrade
 
-    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # a line for each of its parts
     try:
         upgrade(settings, target=target)
     except CommandError as error:
         _fail(f"migration: {error}", code=FAILED)
+
+
+def _schema(settings: Settings) -> str:
+    from app.db.schema_state import SchemaInspector
+    from app.services.health import advise
+
+    with (
+        DatabaseSessionManager(settings.database, announce=False) as database,
+        database.session(read_only=True) as session,
+        session.begin(),
+    ):
+        return advise(SchemaInspector().status(session))
 
 
 def _seed(settings: Settings) -> int:
@@ -188,7 +212,7 @@ def _seed(settings: Settings) -> int:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def _explained(settings: Settings) -> Iterator[None]:
     """Every failure that we know of ends in one line."""
     from sqlalchemy.exc import DBAPIError
 
@@ -196,12 +220,28 @@ def _explained() -> Iterator[None]:
         yield
     except SettingsError as error:
         _fail(str(error), code=UNUSABLE)
-    except DatabaseUnavailableError as error:
-        _fail(f"DATABASE_URL: no connection: {why(error)}. Is the address right, and the server up?", code=FAILED)
-    except DBAPIError as error:
-        _fail(f"database: {why(error)}", code=FAILED)
+    except (DatabaseUnavailableError, DBAPIError) as error:
+        _fail(_database_fault(settings, error), code=FAILED)
+    except StorageUnavailableError as error:
+        _fail(f"artifact store: {why(error)}. Are the ARTIFACTS_ settings right, and is the store up?", code=FAILED)
     except LandfallError as error:
         _fail(f"{error} ({why(error)})" if error.__cause__ else str(error), code=FAILED)
+    except OSError as error:
+        _fail(f"{error.filename}: {error.strerror}. Name a path that this user may write.", code=FAILED)
+
+
+def _database_fault(settings: Settings, error: Exception) -> str:
+    """What happened, to which database, and what to do."""
+    reason = why(error)
+    code = getattr(getattr(error.__cause__ or error, "orig", None), "pgcode", None)
+    if code or reason.startswith("no such table"):
+        advice = ADVICE.get(code or "42P01", "")
+    elif settings.database.url is None:
+        advice = "DATABASE_SQLITE_PATH must be a SQLite file, or none yet, where you may write and there is space."
+    else:
+        advice = "Is DATABASE_URL right, and the server up?"
+    address = settings.database.sqlalchemy_url().render_as_string(hide_password=True)
+    return f"database {address}: {reason}. {advice}".rstrip()
 
 
 def _fail(message: str, *, code: int) -> NoReturn:

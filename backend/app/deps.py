@@ -1,13 +1,18 @@
-"""What endpoints ask FastAPI for: the session, who is asking, and the conditions of the request."""
+"""What endpoints ask FastAPI for: the session, who is asking, and the conditions of the request.
+
+Whatever does not block is `async`: FastAPI takes each plain function to a worker thread and back.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated
 
+from anyio import CancelScope
 from fastapi import Depends, Header, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security import OAuth2PasswordBearer
 from sqlalchemy.orm import Session
 
@@ -18,42 +23,56 @@ from app.schemas.common import NO_NUL
 from app.services.artifacts import ArtifactService
 from app.services.auth import Authenticator, may
 from app.services.changes import Actor, IfMatch, Once
+from app.services.verification import Verifier
 from app.settings import Settings
 from app.telemetry.request_ids import request_id
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 ETAG = re.compile(r'(W/)?"([^"]*)"')
+VERSION = re.compile(r"[1-9][0-9]{0,9}")
 
 token_scheme = OAuth2PasswordBearer(tokenUrl="/api/v1/auth/token", auto_error=False)
 
 
-def get_settings(request: Request) -> Settings:
+async def get_settings(request: Request) -> Settings:
     settings: Settings = request.app.state.settings
     return settings
 
 
-def get_authenticator(request: Request) -> Authenticator:
+async def get_authenticator(request: Request) -> Authenticator:
     authenticator: Authenticator = request.app.state.authenticator
     return authenticator
 
 
-def get_artifacts(request: Request) -> ArtifactService:
+async def get_artifacts(request: Request) -> ArtifactService:
     artifacts: ArtifactService = request.app.state.artifacts
     return artifacts
 
 
-def get_db(request: Request) -> Iterator[Session]:
+async def get_verifier(request: Request) -> Verifier:
+    verifier: Verifier = request.app.state.verifier
+    return verifier
+
+
+async def get_db(request: Request) -> AsyncIterator[Session]:
     """A session for one request; it rolls back on an error, always closes, and never commits: services do."""
     database: DatabaseSessionManager = request.app.state.database
-    with database.session(read_only=request.method in SAFE_METHODS) as session:
+    session = database.open_session(read_only=request.method in SAFE_METHODS)
+    try:
         yield session
+    finally:
+        if session.in_transaction():
+            with CancelScope(shield=True):
+                await run_in_threadpool(session.close)  # it rolls back: a round trip
+        else:
+            session.close()
 
 
 # Closed before the answer goes out, so that no slow client holds it.
 DbSession = Annotated[Session, Depends(get_db, scope="function")]
 
 
-def client_address(request: Request) -> str | None:
+async def client_address(request: Request) -> str | None:
     address: str | None = request.state.client_address
     return address
 
@@ -70,8 +89,8 @@ def get_actor(
     return authenticator.authenticate(session, token, client=client, request_id=request_id.get())
 
 
-def _require(role: UserRole) -> Callable[[Actor], Actor]:
-    def check(actor: Annotated[Actor, Depends(get_actor)]) -> Actor:
+def _require(role: UserRole) -> Callable[[Actor], Awaitable[Actor]]:
+    async def check(actor: Annotated[Actor, Depends(get_actor)]) -> Actor:
         if not may(actor, role):
             raise PermissionDeniedError(role=str(role), own_role=str(actor.role))
         return actor
@@ -84,12 +103,12 @@ Editor = Annotated[Actor, Depends(_require(UserRole.EDITOR))]
 Admin = Annotated[Actor, Depends(_require(UserRole.ADMIN))]
 
 
-def get_if_match(if_match: Annotated[str | None, Header(max_length=1000)] = None) -> IfMatch:
+async def get_if_match(if_match: Annotated[str | None, Header(max_length=1000)] = None) -> IfMatch:
     """A weak tag never matches, and neither does one that no version ever had."""
     if if_match is None or if_match.strip() == "*":
         return IfMatch(versions=None)
     tags = [tag for weak, tag in ETAG.findall(if_match) if not weak]
-    return IfMatch(versions=frozenset(int(tag) for tag in tags if tag.isdecimal() and tag.isascii()))
+    return IfMatch(versions=frozenset(int(tag) for tag in tags if VERSION.fullmatch(tag)))
 
 
 async def get_once(
@@ -112,15 +131,27 @@ async def get_once(
     return Once(user_id=actor.id, key=idempotency_key, fingerprint=digest.hexdigest())
 
 
-def require_json(request: Request) -> None:
+async def require_json(request: Request) -> None:
     """Refuse another media type by name; FastAPI would say that the body is not an object."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    has_body = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
-    if has_body and media_type != "application/json" and not media_type.endswith("+json"):
+    media_type = _media_type(request)
+    if media_type is not None and media_type != "application/json" and not media_type.endswith("+json"):
         raise MediaTypeUnsupportedError(expected="application/json")
+
+
+async def require_form(request: Request) -> None:
+    """Refuse another media type by name; FastAPI would say that every field is missing."""
+    if _media_type(request) not in {None, "application/x-www-form-urlencoded"}:
+        raise MediaTypeUnsupportedError(expected="application/x-www-form-urlencoded")
+
+
+def _media_type(request: Request) -> str | None:
+    """The body's, without parameters; None where there is no body."""
+    has_body = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() if has_body else None
 
 
 IfMatchHeader = Annotated[IfMatch, Depends(get_if_match)]
 OnceHeader = Annotated[Once | None, Depends(get_once)]
 Artifacts = Annotated[ArtifactService, Depends(get_artifacts)]
+Verifying = Annotated[Verifier, Depends(get_verifier)]
 AppSettings = Annotated[Settings, Depends(get_settings)]

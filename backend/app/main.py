@@ -22,6 +22,7 @@ from app.middleware import install_edge
 from app.services.artifacts import ArtifactService
 from app.services.auth import Authenticator
 from app.services.health import HealthService, checks_of
+from app.services.verification import Verifier
 from app.settings import Environment, Settings, load_settings
 from app.telemetry.logs import configure_logging
 from app.telemetry.metrics import Metrics
@@ -49,6 +50,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     probe_database = DatabaseSessionManager(probe_settings, announce=False)
     authenticator = Authenticator(settings.auth)
     storage = create_storage(settings, signing_key=authenticator.derive_key("artifact store"))
+    artifact_service = ArtifactService(storage, settings.artifacts)
+    verifier = Verifier(artifact_service, database)
     schema = SchemaInspector()
     metrics = Metrics(CollectorRegistry())
     metrics.watch_pool(database.engine.pool)
@@ -58,7 +61,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         to_thread.current_default_thread_limiter().total_tokens = settings.in_flight + SPARE_THREADS
         app.state.started_at = datetime.now(UTC)
         threading.Thread(target=_connect, args=(database, settings.connect_retries), daemon=True).start()
+        verifier.start()
         yield
+        verifier.stop()
         stop_tracing()
         probe_database.dispose()
         database.dispose()
@@ -74,7 +79,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.database = database
     app.state.authenticator = authenticator
     app.state.storage = storage
-    app.state.artifacts = ArtifactService(storage, settings.artifacts)
+    app.state.artifacts = artifact_service
+    app.state.verifier = verifier
     app.state.schema = schema
     app.state.metrics = metrics
     app.state.health = HealthService(checks_of(probe_database, storage, schema))

@@ -53,7 +53,10 @@ def field_message(error: Mapping[str, Any], language: Language) -> str:
     kind = str(error["type"])
     context = error.get("ctx", {})
     if kind == "value_error":
-        return translate(str(error["msg"]).removeprefix("Value error, "), language)
+        text = str(error["msg"]).removeprefix("Value error, ")
+        if "reason" in context and language == "de":
+            text = text.partition(":")[0]  # of an e-mail address; the reason is in English only
+        return translate(text, language)
     if kind == "json_invalid" and isinstance(error["loc"][-1], int):
         template = "The JSON does not parse at character {position}: {reason}."
         return translate(template, language).format(position=error["loc"][-1], reason=context["error"])

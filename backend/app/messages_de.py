@@ -29,6 +29,7 @@ TEMPLATES: Final[Mapping[str, str]] = {
     "Some of the request's fields are wrong: see errors.": "Einige Felder der Anfrage sind falsch: siehe errors.",
     "The geometry is not valid": "Die Geometrie ist ungültig",
     "The geometry cannot be stored: see errors.": "Die Geometrie kann nicht gespeichert werden: siehe errors.",
+    "value is not a valid email address": "Ist keine gültige E-Mail-Adresse",
     "The cursor is not valid": "Der Cursor ist ungültig",
     "The cursor is not one that this list gave for this sort order. Start again without it.": (
         "Diesen Cursor hat diese Liste für diese Sortierung nicht vergeben. Beginne ohne ihn von vorn."
@@ -204,6 +205,7 @@ FIELD_MESSAGES: Final[Mapping[str, str]] = {
     "json_too_large": "Das Objekt darf höchstens {values} Werte und {depth} Ebenen haben",
     "json_not_finite": "NaN und Infinity sind kein JSON",
     "json_text": "Texte dürfen weder NUL noch ein halbes Surrogatpaar enthalten",
+    "datetime_iso": "Muss ein Zeitpunkt nach ISO 8601 sein, etwa 2026-11-30T08:00:00Z",
     "datetime_range": "Die Zeit muss zwischen den Jahren 1900 und 9000 liegen",
-    "password_too_long": "Das Passwort darf höchstens {limit} Bytes haben und kein NUL",
+    "password_too_long": "Das Passwort darf höchstens {limit} Bytes haben und weder NUL noch ein halbes Surrogatpaar",
 }

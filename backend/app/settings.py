@@ -8,11 +8,19 @@ from __future__ import annotations
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -20,6 +28,7 @@ from app.errors import SettingsError
 
 MIN_SIGNING_KEY_BYTES = 32  # RFC 7518, section 3.2: an HS256 key is at least as long as its hash
 DEFAULT_DATA_DIRECTORY = Path("var")
+DEVELOPMENT_SECRET = "landfall-development"  # noqa: S105 - compose.yaml's default: public, so refused in production
 
 
 class Environment(StrEnum):
@@ -28,38 +37,40 @@ class Environment(StrEnum):
     PRODUCTION = "production"
 
 
-def _seconds(value: object) -> object:
+def _seconds(value: Any) -> timedelta:
     """Durations are written as plain seconds: pydantic reads a bare number in a string as something else."""
     try:
-        return timedelta(seconds=float(value)) if isinstance(value, int | float | str) else value
-    except ValueError:
-        return value
+        duration = value if isinstance(value, timedelta) else timedelta(seconds=float(value))
+    except (ValueError, TypeError, OverflowError):
+        raise ValueError("is not a number of seconds") from None
+    if duration < timedelta(0):
+        raise ValueError("is less than 0 seconds")
+    return duration
 
 
 def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-def _blank_is_unset(value: object) -> object:
-    """`NAME=` in a `.env` file or a chart means "not set"."""
-    return None if value == "" else value
-
-
-Seconds = Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(0))]
+Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
 SecretList = Annotated[list[SecretStr], NoDecode, BeforeValidator(_split)]
 StringList = Annotated[list[str], NoDecode, BeforeValidator(_split)]
-OptionalText = Annotated[str | None, BeforeValidator(_blank_is_unset)]
-OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_blank_is_unset)]
 
 
 class _Branch(BaseModel):
     model_config = {"hide_input_in_errors": True, "frozen": True}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _blank_is_unset(cls, data: Any) -> Any:
+        """`NAME=` in a `.env` file or a chart means "not set"."""
+        return {name: value for name, value in data.items() if value != ""} if isinstance(data, dict) else data
+
 
 class DatabaseSettings(_Branch):
     """Where the rows live: PostgreSQL by `DATABASE_URL`, otherwise a SQLite file."""
 
-    url: OptionalSecret = Field(None, description="PostgreSQL URL; unset means a SQLite file (not in production)")
+    url: SecretStr | None = Field(None, description="PostgreSQL URL; unset means a SQLite file (not in production)")
     sqlite_path: Path = Field(DEFAULT_DATA_DIRECTORY / "landfall.sqlite3", description="the SQLite file")
     pool_size: int = Field(5, ge=1, description="connections kept open")
     max_overflow: int = Field(10, ge=0, description="connections opened on top under load")
@@ -74,7 +85,7 @@ class DatabaseSettings(_Branch):
     sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None = Field(
         None, description="as libpq's; overrides the URL's"
     )
-    sslrootcert: OptionalText = Field(None, description="file with the CA certificates of the server")
+    sslrootcert: str | None = Field(None, description="file with the CA certificates of the server")
     channel_binding: Literal["disable", "prefer", "require"] | None = Field(None, description="as libpq's")
 
     @model_validator(mode="after")
@@ -98,6 +109,13 @@ class DatabaseSettings(_Branch):
             )
         if not url.database:
             raise ValueError("DATABASE_URL: names no database; write postgresql://USER:PASSWORD@HOST/DATABASE")
+        # Both would show the password, or its end, where the rest of the URL is shown.
+        if text.count("@") > 1:
+            raise ValueError("DATABASE_URL: has more than one @; write one in the password as %40")
+        if "password" in url.query:
+            raise ValueError(
+                "DATABASE_URL: has the password as an option; write postgresql://USER:PASSWORD@HOST/DATABASE"
+            )
         return self
 
     def sqlalchemy_url(self) -> URL:
@@ -116,17 +134,19 @@ class DatabaseSettings(_Branch):
 class ArtifactSettings(_Branch):
     """Where files live: an S3-compatible bucket, otherwise a local directory."""
 
-    bucket: OptionalText = Field(None, description="bucket; unset means a local directory (not in production)")
-    endpoint_url: OptionalText = Field(None, description="S3 endpoint as the API reaches it; unset: AWS")
-    public_endpoint_url: OptionalText = Field(None, description="S3 endpoint as clients reach it")
+    bucket: str | None = Field(None, description="bucket; unset means a local directory (not in production)")
+    endpoint_url: str | None = Field(None, description="S3 endpoint as the API reaches it; unset: AWS")
+    public_endpoint_url: str | None = Field(None, description="S3 endpoint as clients reach it")
     region: str = Field("us-east-1", min_length=1, description="region that requests are signed for")
-    access_key: OptionalText = Field(None, description="access key")
-    secret_key: OptionalSecret = Field(None, description="secret key")
+    access_key: str | None = Field(None, description="access key")
+    secret_key: SecretStr | None = Field(None, description="secret key")
     use_ssl: bool | None = Field(None, description="TLS; unset: as the endpoint's scheme says")
     directory: Path = Field(DEFAULT_DATA_DIRECTORY / "artifacts", description="the local directory")
-    url_expires_seconds: Seconds = Field(timedelta(minutes=15), description="life of a presigned URL")
+    url_expires_seconds: Seconds = Field(
+        timedelta(minutes=15), ge=timedelta(seconds=1), le=timedelta(days=7), description="life of a presigned URL"
+    )
     multipart_threshold_bytes: int = Field(
-        64 * 1024**2, ge=5 * 1024**2, description="size from which uploads are multipart"
+        64 * 1024**2, ge=5 * 1024**2, le=5 * 1024**3, description="size from which uploads are multipart"
     )
     part_size_bytes: int = Field(16 * 1024**2, ge=5 * 1024**2, le=5 * 1024**3, description="size of one part")
     max_size_bytes: int = Field(50 * 1024**3, ge=1, description="largest artifact")
@@ -159,13 +179,22 @@ class ArtifactSettings(_Branch):
 def _check_endpoint(variable: str, value: str | None) -> None:
     if value is None:
         return
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError(f"{variable}: is not a URL; write http://HOST:PORT or https://HOST")
+    parts = _http_url(variable, value)
     if parts.username or parts.password:
         raise ValueError(f"{variable}: carries credentials; put them in ARTIFACTS_ACCESS_KEY and ARTIFACTS_SECRET_KEY")
     if parts.path.strip("/") or parts.query:
         raise ValueError(f"{variable}: has a path; name the bucket in ARTIFACTS_BUCKET")
+
+
+def _http_url(variable: str, value: str) -> SplitResult:
+    try:
+        parts = urlsplit(value)
+        known = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        known = False
+    if not known:
+        raise ValueError(f"{variable}: is not a URL; write http://HOST:PORT or https://HOST")
+    return parts
 
 
 class AuthSettings(_Branch):
@@ -222,6 +251,8 @@ class AdmissionSettings(_Branch):
 
 
 class LogSettings(_Branch):
+    """Log lines, on standard error."""
+
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level that is written")
     format: Literal["json", "text"] | None = Field(None, description="unset: text in development, JSON elsewhere")
 
@@ -229,8 +260,31 @@ class LogSettings(_Branch):
 class OtelSettings(_Branch):
     """Traces, by OpenTelemetry's own variable names."""
 
-    exporter_otlp_endpoint: OptionalText = Field(None, description="collector (OTLP over HTTP); unset: no traces")
+    exporter_otlp_endpoint: str | None = Field(None, description="collector (OTLP over HTTP); unset: no traces")
     service_name: str = Field("landfall", description="service name in traces")
+
+    @model_validator(mode="after")
+    def _check_endpoint(self) -> Self:
+        if self.exporter_otlp_endpoint is not None:
+            parts = _http_url("OTEL_EXPORTER_OTLP_ENDPOINT", self.exporter_otlp_endpoint)
+            if parts.username or parts.password:
+                raise ValueError(
+                    "OTEL_EXPORTER_OTLP_ENDPOINT: carries credentials; put them in OTEL_EXPORTER_OTLP_HEADERS"
+                )
+        return self
+
+
+class _Variables(EnvSettingsSource):
+    """The environment, where a variable named like a whole branch, such as LOG, is another program's."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        value, key, is_complex = super().get_field_value(field, field_name)
+        return None if _branch_of(field) else value, key, is_complex
+
+
+def _branch_of(field: FieldInfo) -> type[_Branch] | None:
+    kind = field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, _Branch) else None
 
 
 class Settings(BaseSettings):
@@ -254,18 +308,36 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
     otel: OtelSettings = OtelSettings()
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - ours replaces it
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, _Variables(settings_cls), dotenv_settings, file_secret_settings
+
     @model_validator(mode="after")
     def _check_production(self) -> Self:
         if self.environment is not Environment.PRODUCTION:
             return self
+        problems = []
         if self.database.url is None:
-            raise ValueError(
+            problems.append(
                 "DATABASE_URL: is required in production; the embedded SQLite file serves one process, without PostGIS"
             )
         if self.artifacts.bucket is None:
-            raise ValueError("ARTIFACTS_BUCKET: is required in production; a local directory dies with its pod")
+            problems.append("ARTIFACTS_BUCKET: is required in production; a local directory dies with its pod")
         if not self.auth.signing_keys:
-            raise ValueError("AUTH_SIGNING_KEYS: is required in production; make one with `openssl rand -hex 32`")
+            problems.append("AUTH_SIGNING_KEYS: is required in production; make one with `openssl rand -hex 32`")
+        if self.database.url and make_url(self.database.url.get_secret_value()).password == DEVELOPMENT_SECRET:
+            problems.append("DATABASE_URL: has the public password of compose.yaml; choose another for production")
+        if self.artifacts.secret_key and self.artifacts.secret_key.get_secret_value() == DEVELOPMENT_SECRET:
+            problems.append("ARTIFACTS_SECRET_KEY: is the public one of compose.yaml; choose another for production")
+        if problems:
+            raise ValueError("; ".join(problems))
         return self
 
     @property
@@ -284,6 +356,7 @@ class Settings(BaseSettings):
 
 def load_settings(env_file: str | Path | None = ".env") -> Settings:
     """Read the environment; raises `SettingsError`: one line that names each wrong variable, and no values."""
+    _check_names(env_file)
     try:
         return Settings(_env_file=env_file)
     except ValidationError as error:
@@ -294,3 +367,21 @@ def load_settings(env_file: str | Path | None = ".env") -> Settings:
             own_text = problem["type"] == "value_error" and message.split(":")[0].isupper()
             lines.append(message if own_text else f"{variable}: {message}")
         raise SettingsError("; ".join(lines)) from None
+
+
+def _check_names(env_file: str | Path | None) -> None:
+    """Refuse misspelt names, which only a file of our own can have: the environment belongs to others too."""
+    try:
+        names = DotEnvSettingsSource(Settings, env_file=env_file).env_vars
+    except (OSError, UnicodeError):
+        raise SettingsError(f"{env_file}: cannot be read") from None
+    # OpenTelemetry has many variables beside the two that are read here.
+    branches = {name: _branch_of(field) for name, field in Settings.model_fields.items() if name != "otel"}
+    unknown = []
+    for name in names:
+        branch, _, leaf = name.partition("_")
+        model = branches.get(branch)
+        if model is not None and leaf not in model.model_fields:
+            unknown.append(f"{name.upper()}: is not a setting, but stands in {env_file}")
+    if unknown:
+        raise SettingsError("; ".join(unknown))

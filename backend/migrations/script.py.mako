@@ -1,4 +1,4 @@
-"""${message}
+<% import json %>"""${message.rstrip(".")}.
 
 Revision: ${up_revision}
 After: ${down_revision | comma,n}
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 ${imports if imports else ""}
-revision = ${repr(up_revision)}
-down_revision = ${repr(down_revision)}
+revision = "${up_revision}"
+down_revision = ${json.dumps(down_revision) if down_revision else None}
 branch_labels = ${repr(branch_labels)}
 depends_on = ${repr(depends_on)}
 

@@ -6,12 +6,14 @@ import json
 from typing import Any
 
 from fastapi import Request, Response
+from fastapi.responses import JSONResponse
 
 from app.api.problems import problem_responses
 from app.deps import ETAG
 from app.errors import (
     BodyTooLargeError,
     ConcurrentChangeError,
+    CursorInvalidError,
     DatabaseUnavailableError,
     IdempotencyKeyReusedError,
     LandfallError,
@@ -19,6 +21,7 @@ from app.errors import (
     NotFoundError,
     OverloadedError,
     PermissionDeniedError,
+    ReferenceConflictError,
     ReferenceInvalidError,
     RequestInvalidError,
     RequestTimeoutError,
@@ -32,6 +35,13 @@ from app.queries.paging import Rows
 JSON = "application/json"
 GEOJSON = "application/geo+json"
 
+
+class GeoJsonResponse(JSONResponse):
+    """Names the media type to the OpenAPI document; what is sent is made by `resource` and `page`."""
+
+    media_type = GEOJSON
+
+
 ErrorType = type[LandfallError]
 ALWAYS: tuple[ErrorType, ...] = (
     RequestInvalidError,
@@ -40,12 +50,14 @@ ALWAYS: tuple[ErrorType, ...] = (
     RequestTimeoutError,
     LandfallError,
 )
-LISTING = (*ALWAYS, TokenInvalidError, PermissionDeniedError)
-READING = (*LISTING, NotFoundError)
+GUARDED = (*ALWAYS, TokenInvalidError, PermissionDeniedError)
+LISTING = (*GUARDED, CursorInvalidError)
+READING = (*GUARDED, NotFoundError)
 BODY = (RequestUnreadableError, BodyTooLargeError, MediaTypeUnsupportedError)
-CREATING = (*LISTING, *BODY, IdempotencyKeyReusedError, ReferenceInvalidError)
-CHANGING = (*READING, *BODY, VersionMismatchError, ReferenceInvalidError, ConcurrentChangeError)
-DELETING = (*READING, VersionMismatchError, ConcurrentChangeError)
+WRITING = (ConcurrentChangeError, ReferenceConflictError)
+CREATING = (*GUARDED, *BODY, *WRITING, IdempotencyKeyReusedError, ReferenceInvalidError)
+CHANGING = (*READING, *BODY, *WRITING, VersionMismatchError, ReferenceInvalidError)
+DELETING = (*READING, *WRITING, VersionMismatchError)
 
 ETAG_HEADER = {"ETag": {"description": "The version, for If-Match.", "schema": {"type": "string"}}}
 LOCATION_HEADER = {"Location": {"description": "Where it is.", "schema": {"type": "string", "format": "uri-reference"}}}

@@ -4,10 +4,11 @@ import uuid
 from typing import Annotated
 from urllib.parse import urljoin
 
-from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlalchemy.orm import Session
 
 from app.api.answers import (
+    BODY,
     CHANGING,
     CREATING,
     DELETING,
@@ -20,16 +21,17 @@ from app.api.answers import (
     resource,
 )
 from app.artifacts.storage import PresignedRequest
-from app.db.session import DatabaseSessionManager
-from app.deps import Artifacts, DbSession, Editor, IfMatchHeader, OnceHeader, Viewer, require_json
+from app.deps import Artifacts, DbSession, Editor, IfMatchHeader, OnceHeader, Verifying, Viewer, require_json
 from app.errors import (
     ArtifactStateError,
     ArtifactTooLargeError,
+    NotFoundError,
     PartInvalidError,
     StorageUnavailableError,
     UploadMismatchError,
     UploadMissingError,
 )
+from app.models import ArtifactState
 from app.schemas.artifact import (
     ArtifactCreate,
     ArtifactCreated,
@@ -48,11 +50,11 @@ from app.schemas.artifact import (
     UploadOut,
 )
 from app.services.artifacts import ArtifactService, Single
-from app.services.changes import Actor
 
 router = APIRouter(prefix="/artifacts", tags=["artifacts"])
 
-UPLOADING = (*READING, ArtifactStateError, StorageUnavailableError)
+SIGNING = (*READING, ArtifactStateError)
+UPLOADING = (*SIGNING, StorageUnavailableError)
 
 
 @router.get("", response_model=ArtifactPage, responses=documented(*LISTING), summary="List artifacts")
@@ -80,7 +82,7 @@ def create_artifact(
     created = artifacts.create(session, body, actor=actor, key=key)
     try:
         upload = _upload(request, session, created.id, artifacts).upload.model_dump_json()
-    except ArtifactStateError:
+    except (ArtifactStateError, NotFoundError):
         upload = "null"
     return resource(created, request, status=201, extra=f',"upload":{upload}')
 
@@ -131,7 +133,7 @@ def delete_artifact(
 @router.get(
     "/{artifact_id}/upload",
     response_model=UploadOut,
-    responses=documented(*UPLOADING),
+    responses=documented(*SIGNING),
     summary="How to send the bytes; again, when a URL has expired",
 )
 def read_upload(
@@ -143,7 +145,7 @@ def read_upload(
 @router.post(
     "/{artifact_id}/parts",
     response_model=PartRequests,
-    responses=documented(*CHANGING, *UPLOADING, PartInvalidError),
+    responses=documented(*UPLOADING, *BODY, PartInvalidError),
     dependencies=[Depends(require_json)],
     summary="URLs for parts of a multipart upload",
 )
@@ -182,17 +184,16 @@ def list_parts(artifact_id: uuid.UUID, session: DbSession, actor: Editor, artifa
 def complete_artifact(
     request: Request,
     artifact_id: uuid.UUID,
-    background: BackgroundTasks,
     session: DbSession,
     actor: Editor,
     artifacts: Artifacts,
+    verifier: Verifying,
 ) -> Response:
-    completed, unverified = artifacts.complete(session, artifact_id, actor=actor)
-    response = resource(completed, request, status=202 if unverified else 200)
-    if unverified:
-        background.add_task(_verify, request.app.state.database, artifacts, artifact_id, actor)
-        response.background = background
-    return response
+    completed = artifacts.complete(session, artifact_id, actor=actor)
+    verifying = completed.state == ArtifactState.VERIFYING
+    if verifying and completed.changed:
+        verifier.submit(artifact_id, actor=actor)
+    return resource(completed.answer, request, status=202 if verifying else 200)
 
 
 @router.post(
@@ -210,7 +211,7 @@ def abort_artifact(
 @router.get(
     "/{artifact_id}/download",
     response_model=PresignedOut,
-    responses=documented(*UPLOADING),
+    responses=documented(*SIGNING),
     summary="A URL to download the bytes",
 )
 def read_download(
@@ -236,9 +237,3 @@ def _presigned(request: Request, presigned: PresignedRequest) -> PresignedOut:
         headers=presigned.headers,
         expires_at=presigned.expires_at,
     )
-
-
-def _verify(database: DatabaseSessionManager, artifacts: ArtifactService, artifact_id: uuid.UUID, actor: Actor) -> None:
-    """After the answer, with a session of its own: the request's is closed by then."""
-    with database.session() as session:
-        artifacts.verify(session, artifact_id, actor=actor)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Form, Response
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from app.api.answers import ALWAYS, BODY, documented
-from app.deps import ClientAddress, DbSession, get_authenticator
+from app.deps import ClientAddress, DbSession, get_authenticator, require_form
 from app.errors import CredentialsInvalidError, LoginLimitedError
 from app.schemas.common import NO_NUL
 from app.schemas.user import TokenOut
@@ -30,6 +30,7 @@ class LoginForm(BaseModel):
     "/token",
     response_model=TokenOut,
     responses=documented(*ALWAYS, *BODY, CredentialsInvalidError, LoginLimitedError),
+    dependencies=[Depends(require_form)],
     summary="Log in",
 )
 def create_token(

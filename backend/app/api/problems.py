@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.db.session import why
 from app.errors import (
     ConcurrentChangeError,
     DatabaseUnavailableError,
@@ -85,6 +86,8 @@ _HTTP_ERRORS: dict[int, type[LandfallError]] = {
 
 
 async def _on_landfall_error(request: Request, error: LandfallError) -> Response:
+    if error.__cause__ is not None:
+        logger.warning("%s: %s", error.type, why(error))
     return problem_response(error, request.scope)
 
 

@@ -14,6 +14,7 @@ from app.api.answers import (
     LISTING,
     LOCATION_HEADER,
     READING,
+    GeoJsonResponse,
     documented,
     page,
     resource,
@@ -28,7 +29,13 @@ router = APIRouter(prefix="/sites", tags=["sites"])
 OPENING = '{"type":"FeatureCollection","features":['
 
 
-@router.get("", response_model=SitePage, responses=documented(*LISTING), summary="List sites")
+@router.get(
+    "",
+    response_model=SitePage,
+    response_class=GeoJsonResponse,
+    responses=documented(*LISTING),
+    summary="List sites",
+)
 def list_sites(
     request: Request, query: Annotated[SiteListQuery, Query()], session: DbSession, actor: Viewer
 ) -> Response:
@@ -39,6 +46,7 @@ def list_sites(
     "",
     status_code=201,
     response_model=SiteOut,
+    response_class=GeoJsonResponse,
     responses=documented(
         *CREATING, ConflictError, GeometryInvalidError, status=201, headers=ETAG_HEADER | LOCATION_HEADER
     ),
@@ -52,6 +60,7 @@ def create_site(request: Request, body: SiteWrite, session: DbSession, actor: Ed
 @router.get(
     "/{site_id}",
     response_model=SiteOut,
+    response_class=GeoJsonResponse,
     responses=documented(*READING, headers=ETAG_HEADER, not_modified=True),
     summary="Read a site",
 )
@@ -62,6 +71,7 @@ def read_site(request: Request, site_id: uuid.UUID, session: DbSession, actor: V
 @router.put(
     "/{site_id}",
     response_model=SiteOut,
+    response_class=GeoJsonResponse,
     responses=documented(*CHANGING, ConflictError, GeometryInvalidError, headers=ETAG_HEADER),
     dependencies=[Depends(require_json)],
     summary="Replace a site",
@@ -76,6 +86,7 @@ def replace_site(
 @router.patch(
     "/{site_id}",
     response_model=SiteOut,
+    response_class=GeoJsonResponse,
     responses=documented(*CHANGING, ConflictError, GeometryInvalidError, headers=ETAG_HEADER),
     dependencies=[Depends(require_json)],
     summary="Change a site",

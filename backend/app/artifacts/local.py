@@ -254,7 +254,7 @@ class LocalStorage:
 
     def open_upload(self, grant: UploadGrant) -> LocalUpload:
         """Begin to receive what the grant announces; raises `UploadMissingError` for a part of an unknown upload."""
-        with _faults(self._directory, missing="the upload is unknown"):
+        with _faults(self._directory, missing="the upload is unknown" if grant.upload_id else None):
             if grant.upload_id is None or grant.part_number is None:
                 temporary = self._temporary(grant.key)
                 publish = partial(self._publish, key=grant.key, sha256=grant.sha256)

@@ -38,6 +38,7 @@ REASONS = {
     "403": "access denied",
     "AccessDenied": "access denied",
     "InvalidAccessKeyId": "the access key is unknown",
+    "XAdminUserNotFound": "the access key is unknown",  # versitygw's name for it
     "SignatureDoesNotMatch": "the secret key is wrong",
     "404": "the bucket does not exist",
     "NoSuchBucket": "the bucket does not exist",
@@ -98,7 +99,12 @@ class S3CompatibleStorage:
 
     def check(self) -> None:
         with self._faults():
-            self._prober.head_bucket(Bucket=self._bucket)
+            try:
+                self._prober.head_bucket(Bucket=self._bucket)
+            except ClientError:
+                # The answer to HEAD has no body that says why; listing needs the same permission.
+                self._prober.list_objects_v2(Bucket=self._bucket, MaxKeys=1)
+                raise
 
     def presign_put(
         self, key: str, *, size_bytes: int, sha256: str, media_type: str, expires: timedelta

@@ -6,6 +6,7 @@ import re
 
 from sqlalchemy.exc import IntegrityError
 
+_SQLITE_CHECK = re.compile(r"CHECK constraint failed: (\w+)")
 _SQLITE_UNIQUE = re.compile(r"UNIQUE constraint failed: (\w+)\.\w+(?:, |$)")
 
 
@@ -15,6 +16,8 @@ def violated_constraint(error: IntegrityError) -> str | None:
     if diagnostics is not None:
         return str(diagnostics.constraint_name)
     text = str(error.orig)
+    if check := _SQLITE_CHECK.match(text):
+        return check[1]
     table = _SQLITE_UNIQUE.match(text)
     if table is None:
         return None

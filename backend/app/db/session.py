@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 import random
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.db import spatial_sqlite
+from app.db.pool import LingeringPool
 from app.errors import DatabaseUnavailableError
 from app.settings import DatabaseSettings
 
@@ -66,7 +67,7 @@ class DatabaseSessionManager:
 
         A read-only one takes no write lock on SQLite, and PostgreSQL refuses its writes.
         """
-        session = self._sessions(bind=self._reader) if read_only else self._sessions()
+        session = self.open_session(read_only=read_only)
         try:
             yield session
         except BaseException:
@@ -74,6 +75,10 @@ class DatabaseSessionManager:
             raise
         finally:
             session.close()
+
+    def open_session(self, *, read_only: bool = False) -> Session:
+        """The same for a caller who closes it; it holds no connection outside of its transactions."""
+        return self._sessions(bind=self._reader) if read_only else self._sessions()
 
     def check(self) -> None:
         """One round trip; raises `DatabaseUnavailableError`, whose cause says why."""
@@ -100,7 +105,7 @@ class DatabaseSessionManager:
     def _create_engine(self, *, hide_parameters: bool) -> Engine:
         settings = self._settings
         options: dict[str, Any] = {
-            "poolclass": QueuePool,
+            "poolclass": LingeringPool,
             "pool_size": settings.pool_size,
             "max_overflow": settings.max_overflow,
             "pool_recycle": settings.pool_recycle_seconds.total_seconds(),
@@ -119,8 +124,14 @@ class DatabaseSessionManager:
     def _on_connect(self, connection: DBAPIConnection, _record: object) -> None:
         if not self._is_postgresql:
             connection.isolation_level = None  # we say BEGIN ourselves, below
+            from app.db import spatial_sqlite  # a tenth of a second: numpy and shapely
+
             spatial_sqlite.register(connection)
-            for pragma in ("journal_mode = WAL", "foreign_keys = ON", "synchronous = NORMAL"):
+            connection.create_function("lower", 1, _lower, deterministic=True)  # its own knows ASCII only
+            # Refused at once while another process writes in the old mode: the mode is the file's, and can wait.
+            with suppress(sqlite3.OperationalError):
+                connection.cursor().execute("PRAGMA journal_mode = WAL")
+            for pragma in ("foreign_keys = ON", "synchronous = NORMAL"):
                 connection.cursor().execute(f"PRAGMA {pragma}")
         if self._to_announce:
             self._to_announce = False
@@ -135,6 +146,10 @@ class DatabaseSessionManager:
         else:
             # A deferred transaction that turns into a writer fails at once with "database is locked".
             connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
 
 
 def why(error: BaseException) -> str:

@@ -34,8 +34,6 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-SQLITE_TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
-
 
 class Guid(TypeDecorator[uuid.UUID]):
     """A UUID; text with dashes on SQLite, as people write it."""
@@ -65,12 +63,17 @@ class UtcDateTime(TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
         if value is None or dialect.name == "postgresql":
             return value
-        return value.astimezone(UTC).strftime(SQLITE_TIME)
+        # Not strftime, which writes the year 999 with three digits.
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         if isinstance(value, str):
-            return datetime.strptime(value, SQLITE_TIME).replace(tzinfo=UTC)
+            return datetime.fromisoformat(value)
         return value if value is None else value.astimezone(UTC)
+
+    @property
+    def python_type(self) -> type[datetime]:
+        return datetime
 
 
 Json = JSON().with_variant(postgresql.JSONB(), "postgresql")

@@ -2,6 +2,7 @@
 
 from app.models.artifact import Artifact, ArtifactState
 from app.models.audit_event import AuditEvent
+from app.models.deleted_object import DeletedObject
 from app.models.idempotency_key import IdempotencyKey
 from app.models.login_attempt import LoginAttempt
 from app.models.site import Site
@@ -12,6 +13,7 @@ __all__ = [
     "Artifact",
     "ArtifactState",
     "AuditEvent",
+    "DeletedObject",
     "IdempotencyKey",
     "Locale",
     "LoginAttempt",

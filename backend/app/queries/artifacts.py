@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, and_, exists, or_, select
 from sqlalchemy.orm import Session
 
-from app.models import Artifact, ArtifactState
+from app.models import Artifact, ArtifactState, DeletedObject
 from app.queries.json_rows import Noun, json_object, json_values
 from app.queries.paging import Rows, SortKeys, fetch_rows
 from app.schemas.artifact import ArtifactListQuery
@@ -55,10 +56,20 @@ def fetch_artifacts(session: Session, query: ArtifactListQuery) -> Rows:
     )
 
 
-def find_abandoned(session: Session, *, pending_before: datetime, verifying_before: datetime) -> Sequence[Artifact]:
+def find_abandoned(session: Session, *, pending_before: datetime, verifying_before: datetime) -> Sequence[uuid.UUID]:
     """Uploads that were never completed or have failed, and verifications that nobody finished."""
     stale = and_(
         Artifact.state.in_([ArtifactState.PENDING, ArtifactState.FAILED]), Artifact.updated_at < pending_before
     )
     stuck = and_(Artifact.state == ArtifactState.VERIFYING, Artifact.updated_at < verifying_before)
-    return session.scalars(select(Artifact).where(or_(stale, stuck)).order_by(Artifact.updated_at)).all()
+    return session.scalars(select(Artifact.id).where(or_(stale, stuck)).order_by(Artifact.updated_at)).all()
+
+
+def find_deleted(session: Session, *, before: datetime) -> Sequence[str]:
+    """The keys of objects that were deleted before then, and are no artifact's again."""
+    taken = exists().where(Artifact.storage_key == DeletedObject.storage_key)
+    return session.scalars(
+        select(DeletedObject.storage_key)
+        .where(DeletedObject.deleted_at < before, ~taken)
+        .order_by(DeletedObject.deleted_at)
+    ).all()

@@ -16,7 +16,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.db.types import Guid, UtcDateTime, estimated_count
 from app.errors import CursorInvalidError
-from app.schemas.common import Count, ListQuery
+from app.schemas.common import Count, ListQuery, is_storable
 
 SortKey = ColumnElement[Any] | InstrumentedAttribute[Any]
 SortKeys = Mapping[str, SortKey]
@@ -54,7 +54,9 @@ class _Cursor:
                 raise CursorInvalidError
             if isinstance(column.type, UtcDateTime):
                 value = datetime.fromisoformat(value)
-                value.astimezone()  # a time without zone or out of range fails here, not in the database
+                value.astimezone()  # what is out of range fails here, not in the database
+                if value.tzinfo is None:
+                    raise CursorInvalidError
             if type(value) is not column.type.python_type or not _bindable(value):
                 raise CursorInvalidError
             return cls(sort=sort, backward=backward, value=value, id=uuid.UUID(row_id))
@@ -64,7 +66,7 @@ class _Cursor:
 
 def _bindable(value: Any) -> bool:
     if isinstance(value, str):
-        return "\0" not in value
+        return is_storable(value)
     return not isinstance(value, int) or abs(value) < 2**63
 
 

@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 from pydantic_core import PydanticCustomError
 
 MAX_PROPERTIES = 10_000  # values in one free-form object: a page of 1 000 rows must stay readable
 MAX_DEPTH = 32  # levels of nesting, far below where JSON parsers give up
 
+DATE = re.compile(r"\d{4}-\d\d-\d\d")
 NO_NUL = r"^[^\x00]*$"  # PostgreSQL's text cannot hold NUL
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NO_NUL)]
 LongText = Annotated[str, StringConstraints(max_length=20_000, pattern=NO_NUL)]
+
+
+def is_storable(text: str) -> bool:
+    """Whether UTF-8 and PostgreSQL can hold it: JSON in Python can also say NUL and half a surrogate pair."""
+    return not any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text)
 
 
 def _storable(value: dict[str, Any]) -> dict[str, Any]:
@@ -37,8 +52,15 @@ def _storable(value: dict[str, Any]) -> dict[str, Any]:
             pending += [(part, depth + 1) for part in item]
         elif isinstance(item, float) and not math.isfinite(item):
             raise PydanticCustomError("json_not_finite", "NaN and Infinity are not JSON")
-        elif isinstance(item, str) and any(c == "\0" or "\ud800" <= c <= "\udfff" for c in item):
+        elif isinstance(item, str) and not is_storable(item):
             raise PydanticCustomError("json_text", "Texts may have neither NUL nor half a surrogate pair")
+    return value
+
+
+def _spelt_out(value: Any) -> Any:
+    """Refuse Unix times, which pydantic takes for moments; the API speaks ISO 8601 only."""
+    if isinstance(value, int | float) or (isinstance(value, str) and not DATE.match(value)):
+        raise PydanticCustomError("datetime_iso", "Must be a time by ISO 8601, such as 2026-11-30T08:00:00Z")
     return value
 
 
@@ -49,8 +71,9 @@ def _in_range(value: datetime) -> datetime:
 
 
 FreeForm = Annotated[dict[str, Any], AfterValidator(_storable)]
-# pydantic accepts numbers as Unix times; the API speaks ISO 8601 only.
-Moment = Annotated[AwareDatetime, AfterValidator(_in_range), Field(examples=["2026-11-30T08:00:00Z"])]
+Moment = Annotated[
+    AwareDatetime, BeforeValidator(_spelt_out), AfterValidator(_in_range), Field(examples=["2026-11-30T08:00:00Z"])
+]
 
 
 class Input(BaseModel):

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, ConfigDict, EmailStr, Field, SecretStr
 from pydantic_core import PydanticCustomError
 
 from app.models import Locale, UserRole
-from app.schemas.common import Input, ListQuery, Output, Page, Stamped, unset
+from app.schemas.common import Input, ListQuery, Output, Page, Stamped, is_storable, unset
 
 UserSort = Literal["created_at", "-created_at", "email", "-email"]
 MAX_PASSWORD_BYTES = 72  # bcrypt reads no further
@@ -21,10 +21,10 @@ def _lower(value: str) -> str:
 
 def _hashable(value: SecretStr) -> SecretStr:
     secret = value.get_secret_value()
-    if len(secret.encode("utf-8", "surrogatepass")) > MAX_PASSWORD_BYTES or "\0" in secret:
+    if not is_storable(secret) or len(secret.encode()) > MAX_PASSWORD_BYTES:
         raise PydanticCustomError(
             "password_too_long",
-            "The password may have {limit} bytes at most, and no NUL",
+            "The password may have {limit} bytes at most, and neither NUL nor half a surrogate pair",
             {"limit": MAX_PASSWORD_BYTES},
         )
     return value
@@ -52,6 +52,10 @@ class UserReplace(Input):
     role: UserRole
     locale: Locale
     password: Password | None = None
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"email": "ada@example.com", "role": "editor", "locale": "de"}]}
+    )
 
 
 class UserPatch(Input):

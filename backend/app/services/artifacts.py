@@ -6,14 +6,18 @@ import hashlib
 import logging
 import math
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from app.artifacts.storage import ArtifactStorage, PresignedRequest, StoredPart
+from app.db.session import why
 from app.errors import (
     ArtifactStateError,
     ArtifactTooLargeError,
@@ -23,8 +27,8 @@ from app.errors import (
     UploadMismatchError,
     UploadMissingError,
 )
-from app.models import Artifact, ArtifactState
-from app.queries.artifacts import ARTIFACT, fetch_artifacts, find_abandoned
+from app.models import Artifact, ArtifactState, DeletedObject
+from app.queries.artifacts import ARTIFACT, fetch_artifacts, find_abandoned, find_deleted
 from app.queries.json_rows import Answer
 from app.queries.paging import Rows
 from app.schemas.artifact import MAX_PARTS, ArtifactCreate, ArtifactListQuery, ArtifactPatch, PartsWanted
@@ -34,6 +38,8 @@ from app.settings import ArtifactSettings
 logger = logging.getLogger(__name__)
 
 VERIFYING_PATIENCE = timedelta(minutes=30)  # a verification that takes longer has lost its process
+COMPLETED = frozenset({ArtifactState.VERIFYING, ArtifactState.AVAILABLE})
+ENDED = frozenset({ArtifactState.AVAILABLE, ArtifactState.FAILED})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +51,15 @@ class Single:
 class Multipart:
     part_size_bytes: int
     part_count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moved:
+    """An artifact after a change of state; `changed` is False where an earlier call had done it."""
+
+    answer: Answer
+    state: ArtifactState
+    changed: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,31 +149,26 @@ class ArtifactService:
         artifact = self._multipart(session, artifact_id)
         return self._storage.list_parts(artifact.storage_key, artifact.upload_id) if artifact.upload_id else []
 
-    def complete(self, session: Session, artifact_id: uuid.UUID, *, actor: Actor) -> tuple[Answer, bool]:
-        """Take over the uploaded bytes; True when they are still to be verified by `verify`.
+    def complete(self, session: Session, artifact_id: uuid.UUID, *, actor: Actor) -> Moved:
+        """Take over the uploaded bytes; the caller whose call made it `verifying` has it verified by `verify`.
 
         Raises `UploadMissingError` and `UploadMismatchError`, after which the client may upload again.
         """
         artifact = self._row(session, artifact_id)
-        if artifact.state in {ArtifactState.VERIFYING, ArtifactState.AVAILABLE}:
-            return read(session, ARTIFACT, artifact_id), artifact.state == ArtifactState.VERIFYING
-        self._require(artifact, ArtifactState.PENDING)
-        if artifact.upload_id:
-            self._join(artifact, artifact.upload_id)
-        stored = self._storage.stat(artifact.storage_key)
-        if stored is None:
-            raise UploadMissingError(reason="the artifact store has no object for it")
-        if stored.size_bytes != artifact.size_bytes:
-            raise UploadMismatchError(what="size", actual=stored.size_bytes, expected=artifact.size_bytes)
-        if stored.sha256 is not None and stored.sha256 != artifact.sha256:
-            raise UploadMismatchError(what="SHA-256", actual=stored.sha256, expected=artifact.sha256)
-        known = stored.sha256 is not None
-        state = ArtifactState.AVAILABLE if known else ArtifactState.VERIFYING
-        result = self._move(session, artifact_id, ArtifactState.PENDING, state, actor=actor, action="artifact.complete")
-        return result, not known
+        after = ArtifactState.VERIFYING
+        if artifact.state not in COMPLETED:
+            self._require(artifact, ArtifactState.PENDING)
+            if self._take_over(artifact):
+                after = ArtifactState.AVAILABLE
+        return self._move(
+            session, artifact_id, ArtifactState.PENDING, after, passed=COMPLETED, actor=actor, action="complete"
+        )
 
-    def verify(self, session: Session, artifact_id: uuid.UUID, *, actor: Actor) -> ArtifactState:
-        """Read the whole object and compare its SHA-256, as S3 keeps none of a multipart upload's whole."""
+    def verify(self, session: Session, artifact_id: uuid.UUID, *, actor: Actor) -> None:
+        """Read the whole object and compare its SHA-256, as S3 keeps none of a multipart upload's whole.
+
+        Raises `ArtifactStateError` and `NotFoundError` where it was verified or deleted meanwhile.
+        """
         artifact = self._in_state(session, artifact_id, ArtifactState.VERIFYING)
         digest = hashlib.sha256()
         try:
@@ -168,25 +178,31 @@ class ArtifactService:
             failure: str | None = "the uploaded bytes have gone"
         else:
             failure = None if digest.hexdigest() == artifact.sha256 else "the uploaded bytes have another SHA-256"
-        state = ArtifactState.FAILED if failure else ArtifactState.AVAILABLE
         self._move(
-            session, artifact_id, ArtifactState.VERIFYING, state, actor=actor, action="artifact.verify", failure=failure
+            session,
+            artifact_id,
+            ArtifactState.VERIFYING,
+            ArtifactState.FAILED if failure else ArtifactState.AVAILABLE,
+            passed=ENDED,
+            actor=actor,
+            action="verify",
+            failure=failure,
         )
-        return state
 
     def abort(self, session: Session, artifact_id: uuid.UUID, *, actor: Actor) -> Answer:
         """Give an upload up; its bytes are removed."""
-        result = self._move(
+        moved = self._move(
             session,
             artifact_id,
             ArtifactState.PENDING,
             ArtifactState.FAILED,
+            passed=frozenset({ArtifactState.FAILED}),
             actor=actor,
-            action="artifact.abort",
+            action="abort",
             failure="the upload was aborted",
         )
         self._remove_bytes(self._row(session, artifact_id))
-        return result
+        return moved.answer
 
     def download(self, session: Session, artifact_id: uuid.UUID) -> PresignedRequest:
         artifact = self._in_state(session, artifact_id, ArtifactState.AVAILABLE)
@@ -220,41 +236,60 @@ class ArtifactService:
         self._remove(session, artifact)
 
     def reap(self, session: Session, *, actor: Actor, progress: Callable[[int, int], None]) -> Reaped:
-        """Remove what was abandoned and finish what was left unverified; `progress` is told (done, of all)."""
+        """Remove what was abandoned and finish what was left unverified; `progress` is told (done, of all).
+
+        Raises `StorageUnavailableError`, with nothing changed, where the store is away from the start.
+        """
+        self._storage.check()
         now = datetime.now(UTC)
+        patience = self._settings.pending_expires_seconds
         with session.begin():
             abandoned = find_abandoned(
-                session,
-                pending_before=now - self._settings.pending_expires_seconds,
-                verifying_before=now - VERIFYING_PATIENCE,
+                session, pending_before=now - patience, verifying_before=now - VERIFYING_PATIENCE
             )
-        counts = dict.fromkeys(("removed", "verified", "failed"), 0)
-        for done, artifact in enumerate(abandoned, start=1):
+            deleted = find_deleted(session, before=now - patience - self._settings.url_expires_seconds)
+        steps: list[tuple[object, Callable[[], str]]] = [
+            *((artifact_id, partial(self._reap_one, session, artifact_id, actor=actor)) for artifact_id in abandoned),
+            *((key, partial(self._sweep, session, key)) for key in deleted),
+        ]
+        counts: Counter[str] = Counter()
+        for done, (subject, step) in enumerate(steps, start=1):
             try:
-                counts[self._reap_one(session, artifact, actor=actor)] += 1
+                counts[step()] += 1
+            except (NotFoundError, ArtifactStateError):
+                logger.info("%s was deleted or completed before its turn came", subject)
             except LandfallError as error:
                 counts["failed"] += 1
-                logger.warning("Artifact %s could not be reaped: %s", artifact.id, error)
-            progress(done, len(abandoned))
-        return Reaped(**counts)
+                logger.warning("%s could not be reaped: %s", subject, why(error))
+            progress(done, len(steps))
+        return Reaped(removed=counts["removed"], verified=counts["verified"], failed=counts["failed"])
 
-    def _reap_one(self, session: Session, artifact: Artifact, *, actor: Actor) -> str:
-        if artifact.state == ArtifactState.VERIFYING:
-            self.verify(session, artifact.id, actor=actor)
+    def _reap_one(self, session: Session, artifact_id: uuid.UUID, *, actor: Actor) -> str:
+        if self._row(session, artifact_id).state == ArtifactState.VERIFYING:
+            self.verify(session, artifact_id, actor=actor)
             return "verified"
         with session.begin():
-            # A client may have completed it since it was listed.
-            if lock(session, ARTIFACT, artifact.id).state not in {ArtifactState.PENDING, ArtifactState.FAILED}:
-                return "verified"
-            artifact.state, artifact.failure = ArtifactState.FAILED, "the upload was abandoned"
-            audit(session, actor, "artifact.reap", artifact.id, file_name=artifact.file_name)
+            artifact = lock(session, ARTIFACT, artifact_id)
+            # One that failed before is left as it is: a change would make it look fresh to the next reaper.
+            if artifact.state != ArtifactState.FAILED:
+                self._require(artifact, ArtifactState.PENDING)
+                artifact.state, artifact.failure = ArtifactState.FAILED, "the upload was abandoned"
+            audit(session, actor, "artifact.reap", artifact_id, file_name=artifact.file_name)
         self._remove(session, artifact)
         return "removed"
 
+    def _sweep(self, session: Session, key: str) -> str:
+        self._storage.delete(key)
+        with session.begin():
+            session.execute(delete(DeletedObject).where(DeletedObject.storage_key == key))
+        return "swept"
+
     def _remove(self, session: Session, artifact: Artifact) -> None:
+        """The bytes, then the row; its key is kept for the reaper, since a late upload brings bytes back."""
         self._remove_bytes(artifact)
         with session.begin():
             session.delete(lock(session, ARTIFACT, artifact.id))
+            session.merge(DeletedObject(storage_key=artifact.storage_key, deleted_at=datetime.now(UTC)))
 
     def _remove_bytes(self, artifact: Artifact) -> None:
         if artifact.upload_id:
@@ -262,10 +297,12 @@ class ArtifactService:
         self._storage.delete(artifact.storage_key)
 
     def _row(self, session: Session, artifact_id: uuid.UUID) -> Artifact:
+        """The row as it is now, detached: whoever changes it must `lock` it and look again."""
         with session.begin():
             artifact = session.get(Artifact, artifact_id, populate_existing=True)
-        if artifact is None:
-            raise NotFoundError(noun=ARTIFACT.name, id=str(artifact_id))
+            if artifact is None:
+                raise NotFoundError(noun=ARTIFACT.name, id=str(artifact_id))
+            session.expunge(artifact)
         return artifact
 
     def _in_state(self, session: Session, artifact_id: uuid.UUID, state: ArtifactState) -> Artifact:
@@ -288,28 +325,50 @@ class ArtifactService:
 
     def _begin_multipart(self, session: Session, artifact: Artifact) -> str:
         upload_id = self._storage.create_multipart(artifact.storage_key, media_type=artifact.media_type)
-        with session.begin():
-            row: Artifact = lock(session, ARTIFACT, artifact.id)
-            winner = row.upload_id = row.upload_id or upload_id
-        if winner != upload_id:
-            self._storage.abort_multipart(artifact.storage_key, upload_id)
-        return winner
+        kept = None
+        try:
+            with session.begin():
+                row: Artifact = lock(session, ARTIFACT, artifact.id)
+                self._require(row, ArtifactState.PENDING)
+                winner = row.upload_id = row.upload_id or upload_id
+            kept = winner
+        finally:
+            # Another call was first, or the artifact has gone: no row would lead to these parts.
+            if kept != upload_id:
+                self._storage.abort_multipart(artifact.storage_key, upload_id)
+        return kept
+
+    def _take_over(self, artifact: Artifact) -> bool:
+        """Whether the store has checked the SHA-256 of the whole object."""
+        if artifact.upload_id:
+            self._join(artifact, artifact.upload_id)
+        stored = self._storage.stat(artifact.storage_key)
+        if stored is None:
+            raise UploadMissingError(reason="the artifact store has no object for it")
+        if stored.size_bytes != artifact.size_bytes:
+            raise UploadMismatchError(what="size", actual=stored.size_bytes, expected=artifact.size_bytes)
+        if stored.sha256 is not None and stored.sha256 != artifact.sha256:
+            raise UploadMismatchError(what="SHA-256", actual=stored.sha256, expected=artifact.sha256)
+        return stored.sha256 is not None
 
     def _join(self, artifact: Artifact, upload_id: str) -> None:
         try:
-            parts = self._storage.list_parts(artifact.storage_key, upload_id)
+            parts = self._uploaded_parts(artifact, upload_id)
+            self._storage.complete_multipart(artifact.storage_key, upload_id, parts=parts)
         except UploadMissingError:
-            # Joined by an earlier call whose answer was lost: the object then is there.
+            # Joined by another call, or by one whose answer was lost: the object then is there.
             if self._storage.stat(artifact.storage_key) is None:
                 raise
-            return
+
+    def _uploaded_parts(self, artifact: Artifact, upload_id: str) -> Sequence[StoredPart]:
+        parts = self._storage.list_parts(artifact.storage_key, upload_id)
         missing = sorted(set(range(1, self._part_count(artifact) + 1)) - {part.number for part in parts})
         if missing:
             raise UploadMissingError(reason=f"part {missing[0]} of {self._part_count(artifact)} is missing")
         size = sum(part.size_bytes for part in parts)
         if size != artifact.size_bytes:
             raise UploadMismatchError(what="size", actual=size, expected=artifact.size_bytes)
-        self._storage.complete_multipart(artifact.storage_key, upload_id, parts=parts)
+        return parts
 
     def _move(
         self,
@@ -318,15 +377,20 @@ class ArtifactService:
         before: ArtifactState,
         after: ArtifactState,
         *,
+        passed: frozenset[ArtifactState],
         actor: Actor,
         action: str,
         failure: str | None = None,
-    ) -> Answer:
+    ) -> Moved:
+        """Change the state under the row's lock; one that is in `passed` already stays as it is."""
         with session.begin():
             artifact = lock(session, ARTIFACT, artifact_id)
-            if artifact.state != after:
+            changed = artifact.state not in passed
+            if changed:
                 self._require(artifact, before)
                 artifact.state, artifact.failure = after, failure
                 session.flush()
-                audit(session, actor, action, artifact_id, state=after)
-            return answer(session, ARTIFACT, artifact_id)
+                audit(session, actor, f"artifact.{action}", artifact_id, state=after)
+            return Moved(
+                answer=answer(session, ARTIFACT, artifact_id), state=ArtifactState(artifact.state), changed=changed
+            )

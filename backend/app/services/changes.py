@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.db.integrity import violated_constraint
 from app.db.types import insert_if_absent, utc_now
@@ -78,12 +78,21 @@ def answer(session: Session, noun: Noun, row_id: uuid.UUID) -> Answer:
 
 def lock(session: Session, noun: Noun, row_id: uuid.UUID, if_match: IfMatch | None = None) -> Any:
     """The row for a change, locked against others; raises `NotFoundError` and `VersionMismatchError`."""
-    row = session.get(noun.model, row_id, with_for_update=True, populate_existing=True)
+    # Not by `get`: it refuses a row that has changed since an earlier transaction of the same session read it.
+    statement = select(noun.model).where(noun.model.id == row_id).with_for_update()
+    row = session.scalars(statement, execution_options={"populate_existing": True}).one_or_none()
     if row is None:
         raise NotFoundError(noun=noun.name, id=str(row_id))
     if if_match is not None and if_match.versions is not None and row.version not in if_match.versions:
         raise VersionMismatchError(noun=noun.name, version=row.version)
     return row
+
+
+def detach(session: Session, reference: InstrumentedAttribute[uuid.UUID | None], gone: Any) -> None:
+    """Clear references to rows that are about to go, as a change with a version; a foreign key clears them unseen."""
+    model = reference.class_
+    values = {reference: None, model.version: model.version + 1}
+    session.execute(update(model).where(reference.in_(gone)).values(values))
 
 
 def audit(session: Session, actor: Actor, action: str, subject_id: uuid.UUID, **detail: Any) -> None:

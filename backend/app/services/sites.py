@@ -6,12 +6,12 @@ from typing import Any
 import shapely
 from sqlalchemy.orm import Session
 
-from app.models import Site
+from app.models import Artifact, Site, Task
 from app.queries.json_rows import Answer
 from app.queries.paging import Rows
 from app.queries.sites import SITE, Area, fetch_sites, geometry_from_wkb
 from app.schemas.site import SiteListQuery, SitePatch, SiteWrite
-from app.services.changes import Actor, IfMatch, Once, answer, audit, conflicts, lock, once, read
+from app.services.changes import Actor, IfMatch, Once, answer, audit, conflicts, detach, lock, once, read
 from app.services.geometry import parse_bbox, parse_geometry, parse_near
 
 GEOMETRY_LOC = ("body", "geometry")
@@ -66,7 +66,10 @@ def change_site(
 
 def delete_site(session: Session, site_id: uuid.UUID, *, actor: Actor, if_match: IfMatch) -> None:
     with session.begin():
-        session.delete(lock(session, SITE, site_id, if_match))
+        site = lock(session, SITE, site_id, if_match)
+        for reference in (Task.site_id, Artifact.site_id):
+            detach(session, reference, [site_id])
+        session.delete(site)
         session.flush()
         audit(session, actor, "site.delete", site_id)
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.models import Task, TaskStatus
+from app.models import Artifact, Task, TaskStatus
 from app.queries.json_rows import Answer
 from app.queries.paging import Rows
 from app.queries.tasks import TASK, fetch_tasks
 from app.schemas.task import TaskCreate, TaskListQuery, TaskPatch, TaskReplace
-from app.services.changes import Actor, IfMatch, Once, answer, audit, conflicts, lock, once, read
+from app.services.changes import Actor, IfMatch, Once, answer, audit, conflicts, detach, lock, once, read
 
 
 def read_task(session: Session, task_id: uuid.UUID) -> Answer:
@@ -55,7 +55,9 @@ def change_task(
 
 def delete_task(session: Session, task_id: uuid.UUID, *, actor: Actor, if_match: IfMatch) -> None:
     with session.begin():
-        session.delete(lock(session, TASK, task_id, if_match))
+        task = lock(session, TASK, task_id, if_match)
+        detach(session, Artifact.task_id, [task_id])
+        session.delete(task)
         session.flush()
         audit(session, actor, "task.delete", task_id)
 

@@ -4,16 +4,17 @@ import uuid
 
 import bcrypt
 from pydantic import SecretStr
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.errors import UserInUseError
-from app.models import User
+from app.models import Artifact, Task, User
 from app.queries.json_rows import Answer
 from app.queries.paging import Rows
 from app.queries.users import USER, fetch_users
 from app.schemas.user import OwnPatch, UserCreate, UserListQuery, UserPatch, UserReplace
-from app.services.changes import Actor, IfMatch, Once, answer, audit, conflicts, lock, once, read
+from app.services.changes import Actor, IfMatch, Once, answer, audit, conflicts, detach, lock, once, read
 
 
 def hash_password(password: SecretStr, *, rounds: int) -> str:
@@ -73,6 +74,7 @@ def delete_user(session: Session, user_id: uuid.UUID, *, actor: Actor, if_match:
     """Delete a user and their tasks; raises `UserInUseError` while sites or artifacts are theirs."""
     with session.begin():
         user = lock(session, USER, user_id, if_match)
+        detach(session, Artifact.task_id, select(Task.id).where(Task.owner_id == user_id))
         session.delete(user)
         try:
             session.flush()

@@ -124,7 +124,7 @@ def test_wrong_credentials_are_named_without_them(checking_store: ObjectStore) -
     settings = store_settings(checking_store).model_copy(update={"secret_key": SecretStr(S3_SECRET_KEY + "x")})
     storage = s3_storage(settings)
 
-    assert fault(storage).endswith("access denied")
+    assert fault(storage).endswith("the secret key is wrong")
     with pytest.raises(StorageUnavailableError) as caught:
         storage.put("a", b"hello", media_type="text/plain")
     assert str(caught.value.__cause__).endswith("the secret key is wrong")

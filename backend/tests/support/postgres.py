@@ -147,7 +147,7 @@ def _share_directories(binaries: Path) -> list[Path]:
 
 
 def _private_cluster(binaries: Path) -> PostgresServer:
-    user = _unprivileged_user()
+    user = unprivileged_user()
     # The server's user must reach the directory: as root, a TMPDIR of root's own would shut it out.
     directory = Path(tempfile.mkdtemp(prefix="landfall-postgres-", dir="/tmp" if user else None))
     password_file = directory / "password"
@@ -174,7 +174,7 @@ def _private_cluster(binaries: Path) -> PostgresServer:
     return PostgresServer(address=_local_address(port), runner=runner).start()
 
 
-def _unprivileged_user() -> str | None:
+def unprivileged_user() -> str | None:
     """Whom to run the server as: initdb and postgres refuse root."""
     if os.geteuid() != 0:
         return None

@@ -2,61 +2,22 @@
 
 from __future__ import annotations
 
-import gzip
 import logging
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 from fastapi import APIRouter, FastAPI
 from fastapi.testclient import TestClient
 from opentelemetry import trace
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from app.settings import OtelSettings
 from app.telemetry.logs import JsonFormatter
 from app.telemetry.traces import instrument
+from tests.support.collector import Collector
 from tests.support.settings import make_settings
-
-
-class Collector(HTTPServer):
-    """An OTLP collector that keeps every span it gets."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), CollectorHandler)
-        self.spans: list[Span] = []
-
-
-class CollectorHandler(BaseHTTPRequestHandler):
-    server: Collector
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.headers.get("Content-Encoding") == "gzip":
-            body = gzip.decompress(body)
-        request = ExportTraceServiceRequest.FromString(body)
-        self.server.spans += [s for r in request.resource_spans for scope in r.scope_spans for s in scope.spans]
-        self.send_response(200 if self.path == "/v1/traces" else 404)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *args: object) -> None:
-        """Write nothing."""
-
-
-@pytest.fixture
-def collector() -> Iterator[Collector]:
-    with Collector() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
 
 
 def test_requests_and_queries_reach_the_collector_without_parameters_and_tie_to_the_log(

@@ -1,0 +1,41 @@
+"""A connection pool whose overflow outlasts a single request."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from sqlalchemy import QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.util.queue import Queue
+
+LINGER_SECONDS = 10.0  # longer than the gaps in a busy minute
+
+
+class _UnboundedQueue(Queue[ConnectionPoolEntry]):
+    """Reports the pool's size as its own, and takes the overflow too."""
+
+    def _full(self) -> bool:
+        return False
+
+
+class LingeringPool(QueuePool):
+    """A `QueuePool` that closes overflow connections when they have not been needed for some seconds.
+
+    `QueuePool` closes them at their return. While more requests than its size are at work that is a new connection,
+    with a server process and a login, for nearly each of them: measured at 15 at work, half of the throughput.
+    """
+
+    _queue_class = _UnboundedQueue
+    _needed_at = 0.0
+
+    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+        now = monotonic()
+        if self.checkedout() > self.size():
+            self._needed_at = now
+        if self.overflow() > 0 and now - self._needed_at > LINGER_SECONDS:
+            try:
+                record.close()
+            finally:
+                self._dec_overflow()
+        else:
+            self._pool.put(record, block=False)

@@ -1,0 +1,65 @@
+"""Connections beyond the pool's size stay while they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, create_engine, event
+
+from app.db import pool
+from app.db.pool import LingeringPool
+
+SIZE, OVERFLOW = 2, 3
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    engine = create_engine(
+        f"sqlite:///{tmp_path}/pool.sqlite3", poolclass=LingeringPool, pool_size=SIZE, max_overflow=OVERFLOW
+    )
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def opened(engine: Engine) -> list[object]:
+    """Every connection that the engine opens."""
+    found: list[object] = []
+    event.listen(engine, "connect", lambda connection, _record: found.append(connection))
+    return found
+
+
+def use(engine: Engine, *, at_once: int) -> None:
+    with ExitStack() as stack:
+        for _ in range(at_once):
+            stack.enter_context(engine.connect())
+
+
+def state(engine: Engine) -> tuple[int, int, int]:
+    """The pool's size, the connections open beyond it, and those in use."""
+    assert isinstance(engine.pool, LingeringPool)
+    return engine.pool.size(), engine.pool.overflow(), engine.pool.checkedout()
+
+
+def test_a_busy_pool_opens_each_connection_once(engine: Engine, opened: list[object]) -> None:
+    for _ in range(10):
+        use(engine, at_once=SIZE + OVERFLOW)
+    assert len(opened) == SIZE + OVERFLOW
+    assert state(engine) == (SIZE, OVERFLOW, 0)
+
+
+def test_the_overflow_is_closed_when_it_has_not_been_needed_for_a_while(
+    engine: Engine, opened: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(engine, at_once=SIZE + OVERFLOW)
+    use(engine, at_once=1)
+    assert state(engine) == (SIZE, OVERFLOW, 0)
+    clock = pool.monotonic()
+    monkeypatch.setattr(pool, "monotonic", lambda: clock + pool.LINGER_SECONDS + 1)
+    for _ in range(10):
+        use(engine, at_once=1)
+    assert state(engine) == (SIZE, 0, 0)
+    assert len(opened) == SIZE + OVERFLOW

@@ -207,5 +207,6 @@ FIELD_MESSAGES: Final[Mapping[str, str]] = {
     "json_text": "Texte dürfen weder NUL noch ein halbes Surrogatpaar enthalten",
     "datetime_iso": "Muss ein Zeitpunkt nach ISO 8601 sein, etwa 2026-11-30T08:00:00Z",
     "datetime_range": "Die Zeit muss zwischen den Jahren 1900 und 9000 liegen",
+    "password_too_short": "Das Passwort braucht mindestens {limit} Zeichen",
     "password_too_long": "Das Passwort darf höchstens {limit} Bytes haben und weder NUL noch ein halbes Surrogatpaar",
 }

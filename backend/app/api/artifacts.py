@@ -16,6 +16,7 @@ from app.api.answers import (
     LISTING,
     LOCATION_HEADER,
     READING,
+    WRITING,
     documented,
     page,
     resource,
@@ -177,7 +178,7 @@ def list_parts(artifact_id: uuid.UUID, session: DbSession, actor: Editor, artifa
 @router.post(
     "/{artifact_id}/complete",
     response_model=ArtifactOut,
-    responses=documented(*UPLOADING, UploadMissingError, UploadMismatchError, headers=ETAG_HEADER)
+    responses=documented(*UPLOADING, *WRITING, UploadMissingError, UploadMismatchError, headers=ETAG_HEADER)
     | {202: {"description": "The bytes are being verified.", "model": ArtifactOut, "headers": ETAG_HEADER}},
     summary="Say that the bytes are there",
 )
@@ -199,7 +200,7 @@ def complete_artifact(
 @router.post(
     "/{artifact_id}/abort",
     response_model=ArtifactOut,
-    responses=documented(*UPLOADING, headers=ETAG_HEADER),
+    responses=documented(*UPLOADING, *WRITING, headers=ETAG_HEADER),
     summary="Give an upload up",
 )
 def abort_artifact(

@@ -8,8 +8,6 @@ from sqlalchemy import QueuePool
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util.queue import Queue
 
-LINGER_SECONDS = 10.0  # longer than the gaps in a busy minute
-
 
 class _UnboundedQueue(Queue[ConnectionPoolEntry]):
     """Reports the pool's size as its own, and takes the overflow too."""
@@ -25,6 +23,7 @@ class LingeringPool(QueuePool):
     with a server process and a login, for nearly each of them: measured at 15 at work, half of the throughput.
     """
 
+    linger_seconds = 10.0  # longer than the gaps in a busy minute
     _queue_class = _UnboundedQueue
     _needed_at = 0.0
 
@@ -32,7 +31,7 @@ class LingeringPool(QueuePool):
         now = monotonic()
         if self.checkedout() > self.size():
             self._needed_at = now
-        if self.overflow() > 0 and now - self._needed_at > LINGER_SECONDS:
+        if self.overflow() > 0 and now - self._needed_at > self.linger_seconds:
             try:
                 record.close()
             finally:

@@ -12,6 +12,7 @@ from app.models import ArtifactState
 from app.schemas.common import FreeForm, Input, ListQuery, Output, Page, Stamped, unset
 
 ArtifactSort = Literal["created_at", "-created_at", "file_name", "-file_name", "size_bytes", "-size_bytes"]
+EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 MAX_PARTS = 10_000  # S3's own limit
 # No control characters and no separators: the name goes into a header and onto disks.
 FileName = Annotated[
@@ -29,7 +30,7 @@ Sha256 = Annotated[
     StringConstraints(pattern=r"^[0-9a-f]{64}$"),
     Field(
         description="SHA-256 of the bytes, lower-case hex.",
-        examples=["e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"],
+        examples=[EMPTY_SHA256],
     ),
 ]
 
@@ -112,7 +113,9 @@ class PartWanted(Input):
 
 
 class PartsWanted(Input):
-    parts: list[PartWanted] = Field(min_length=1, max_length=1000)
+    parts: list[PartWanted] = Field(
+        min_length=1, max_length=1000, examples=[[{"number": 1, "sha256": EMPTY_SHA256}]]
+    )
 
 
 class PartRequest(Output):

@@ -91,4 +91,6 @@ class TaskListQuery(ListQuery):
     due_from: Moment | None = Field(None, description="Due at this time or later.")
     due_before: Moment | None = Field(None, description="Due before this time.")
     text: ShortText | None = Field(None, description="In the title or the description, in any case.")
-    sort: TaskSort = Field("-created_at", description="Order; a leading minus reverses it. No due time counts as the latest.")
+    sort: TaskSort = Field(
+        "-created_at", description="Order; a leading minus reverses it. No due time counts as the latest."
+    )

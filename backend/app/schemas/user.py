@@ -12,6 +12,7 @@ from app.models import Locale, UserRole
 from app.schemas.common import Input, ListQuery, Output, Page, Stamped, is_storable, unset
 
 UserSort = Literal["created_at", "-created_at", "email", "-email"]
+MIN_PASSWORD_CHARACTERS = 10
 MAX_PASSWORD_BYTES = 72  # bcrypt reads no further
 
 
@@ -21,6 +22,10 @@ def _lower(value: str) -> str:
 
 def _hashable(value: SecretStr) -> SecretStr:
     secret = value.get_secret_value()
+    if len(secret) < MIN_PASSWORD_CHARACTERS:
+        raise PydanticCustomError(
+            "password_too_short", "The password needs {limit} characters or more", {"limit": MIN_PASSWORD_CHARACTERS}
+        )
     if not is_storable(secret) or len(secret.encode()) > MAX_PASSWORD_BYTES:
         raise PydanticCustomError(
             "password_too_long",
@@ -33,7 +38,11 @@ def _hashable(value: SecretStr) -> SecretStr:
 Email = Annotated[EmailStr, Field(max_length=254), AfterValidator(_lower)]
 Password = Annotated[
     SecretStr,
-    Field(min_length=10, max_length=MAX_PASSWORD_BYTES, examples=["correct horse battery"]),
+    # Only for the document: pydantic would count a secret in "items".
+    Field(
+        json_schema_extra={"minLength": MIN_PASSWORD_CHARACTERS, "maxLength": MAX_PASSWORD_BYTES},
+        examples=["correct horse battery"],
+    ),
     AfterValidator(_hashable),
 ]
 

@@ -12,7 +12,7 @@ from sqlalchemy import update
 
 from app.models import LoginAttempt
 from app.settings import AuthSettings, Settings
-from tests.support.api import Api, Caller, problem_of, running
+from tests.support.api import Api, Caller, one_database, problem_of, running
 from tests.support.conformance import Document
 from tests.support.secrets import USER_PASSWORD
 
@@ -59,6 +59,7 @@ def test_a_password_that_nobody_can_have_is_merely_wrong(api: Api, password: str
         assert problem_of(answer) == (401, "invalid-credentials")
 
 
+@one_database
 @pytest.mark.parametrize(
     "form",
     [
@@ -76,11 +77,13 @@ def test_a_form_that_is_none_is_refused(api: Api, form: dict[str, str]) -> None:
     assert problem_of(api.anonymous.post("/auth/token", data=form)) == (422, "invalid-request")
 
 
+@one_database
 def test_a_login_is_a_form_not_json(api: Api) -> None:
     answer = api.anonymous.post("/auth/token", json={"username": api.viewer.email, "password": USER_PASSWORD})
     assert problem_of(answer) == (415, "unsupported-media-type")
 
 
+@one_database
 @pytest.mark.parametrize("scheme", ["Basic", "bearer", "Bearer", ""])
 def test_without_a_valid_token_the_answer_names_the_scheme(api: Api, scheme: str) -> None:
     answer = api.anonymous.get("/tasks", headers={"Authorization": f"{scheme} nonsense"})
@@ -113,12 +116,12 @@ def test_unknown_accounts_are_closed_too(limited: Api) -> None:
     assert limited.login("nobody@example.com").status_code == 429
 
 
-def test_too_many_failures_close_the_address_for_a_while(
-    limited: Api, settings: Settings, document: Document
-) -> None:
+def test_too_many_failures_close_the_address_for_a_while(limited: Api, settings: Settings, document: Document) -> None:
     fail(limited, ATTEMPTS_PER_ADDRESS)
     assert problem_of(limited.login(limited.viewer.email)) == (429, "too-many-attempts")
-    with running(with_auth(settings, login_attempts_per_address=ATTEMPTS_PER_ADDRESS), document, address="198.51.100.7") as api:
+    with running(
+        with_auth(settings, login_attempts_per_address=ATTEMPTS_PER_ADDRESS), document, address="198.51.100.7"
+    ) as api:
         assert api.login(limited.viewer.email).status_code == 200
 
 

@@ -8,7 +8,7 @@ import pytest
 from httpx2 import Response
 
 from app.models import UserRole
-from tests.support.api import Api, point, site, task
+from tests.support.api import Api, one_database, point, site, task
 
 WRONG: dict[str, tuple[str, str, Any]] = {
     "missing": ("POST", "/tasks", {}),
@@ -24,7 +24,11 @@ WRONG: dict[str, tuple[str, str, Any]] = {
     "no e-mail": ("POST", "/users", {"email": "ada", "password": "long enough"}),
     "password": ("POST", "/users", {"email": "ada@example.com", "password": "long enough\0"}),
     "JSON": ("POST", "/sites", site(properties={"a": "\0"})),
-    "deep JSON": ("POST", "/sites", site(properties={"a": [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]})),
+    "deep JSON": (
+        "POST",
+        "/sites",
+        site(properties={"a": [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}),
+    ),
     "geometry": ("POST", "/sites", site(point(200, 0))),
     "kind of geometry": ("POST", "/sites", site({"type": "Circle"})),
     "no object": ("POST", "/sites", []),
@@ -41,7 +45,7 @@ def send(api: Api, name: str, language: str) -> Response:
     return api.admin.request(method, path, json=body, headers={"Accept-Language": language})
 
 
-@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+@one_database
 @pytest.mark.parametrize("name", WRONG)
 def test_every_wrong_field_is_told_in_german_too(api: Api, name: str) -> None:
     english, german = send(api, name, "en"), send(api, name, "de-AT, en;q=0.7")
@@ -53,7 +57,7 @@ def test_every_wrong_field_is_told_in_german_too(api: Api, name: str) -> None:
         assert told["message"] != translated["message"]
 
 
-@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+@one_database
 def test_titles_and_details_are_translated_and_types_are_not(api: Api) -> None:
     where = f"/tasks/{api.editor.create('/tasks', task())['id']}"
     german = {"Accept-Language": "de"}
@@ -83,7 +87,7 @@ def test_titles_and_details_are_translated_and_types_are_not(api: Api) -> None:
     ]
 
 
-@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+@one_database
 def test_an_unknown_language_is_answered_in_english(api: Api) -> None:
     answer = api.user(UserRole.VIEWER).get("/nowhere", headers={"Accept-Language": "fr, zh;q=0.5"})
     assert (answer.headers["Content-Language"], answer.json()["title"]) == ("en", "Not found")

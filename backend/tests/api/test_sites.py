@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import Api, point, problem_of, site, wrong_fields
+from tests.support.api import Api, one_database, point, problem_of, site, wrong_fields
 
 SQUARE = [[0, 0], [4, 0], [4, 4], [0, 4], [0, 0]]
 HOLE = [[1, 1], [1, 2], [2, 2], [2, 1], [1, 1]]
@@ -80,6 +80,7 @@ def test_a_bad_geometry_is_refused_with_the_reason_and_the_place(
     assert api.editor.read(f"/sites/{made['id']}") == made
 
 
+@one_database
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400"])
 def test_a_coordinate_is_a_finite_number(api: Api, number: str) -> None:
     content = '{"type":"Feature","geometry":{"type":"Point","coordinates":[%s,1]},"properties":{"name":"a","kind":"b"}}'
@@ -87,6 +88,7 @@ def test_a_coordinate_is_a_finite_number(api: Api, number: str) -> None:
     assert wrong_fields(answer) == [("body.geometry.coordinates", "not_finite")]
 
 
+@one_database
 @pytest.mark.parametrize(
     ("body", "fault"),
     [
@@ -125,7 +127,7 @@ def test_an_external_id_is_unique_among_the_sites_of_one_owner(api: Api) -> None
 def test_a_replacement_resets_what_it_leaves_out_but_the_owner(api: Api) -> None:
     made = api.editor.create("/sites", site(external_id="P-7", properties={"a": 1}))
     replaced = api.admin.put(f"/sites/{made['id']}", json=site(point(1, 2), name="New")).json()
-    properties = {"name": "New", "kind": "pump", "external_id": None, "properties": {}, "version": 2}
+    properties: dict[str, Any] = {"name": "New", "kind": "pump", "external_id": None, "properties": {}, "version": 2}
     properties["updated_at"] = replaced["properties"]["updated_at"]
     assert replaced == made | {"geometry": point(1, 2), "properties": made["properties"] | properties}
 
@@ -135,13 +137,17 @@ def test_a_patch_changes_what_it_names_only(api: Api) -> None:
     where = f"/sites/{made['id']}"
     moved = api.editor.patch(where, json={"geometry": point(1, 2)}).json()
     assert moved["geometry"] == point(1, 2)
-    assert {n for n in made["properties"] if moved["properties"][n] != made["properties"][n]} == {"version", "updated_at"}
+    assert {n for n in made["properties"] if moved["properties"][n] != made["properties"][n]} == {
+        "version",
+        "updated_at",
+    }
     renamed = api.editor.patch(where, json={"properties": {"name": "New", "external_id": None}}).json()
     assert (renamed["geometry"], renamed["properties"]["version"]) == (point(1, 2), 3)
     changed = {n for n in made["properties"] if renamed["properties"][n] != moved["properties"][n]}
     assert changed == {"name", "external_id", "version", "updated_at"}
 
 
+@one_database
 @pytest.mark.parametrize(
     ("body", "where"),
     [

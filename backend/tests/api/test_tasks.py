@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import Api, problem_of, site, task, wrong_fields
+from tests.support.api import Api, one_database, problem_of, site, task, wrong_fields
 
 NOBODY = str(uuid.UUID(int=7))
 
@@ -56,12 +56,16 @@ def test_times_are_answered_in_utc(api: Api) -> None:
     assert made["due_at"] == "2026-11-30T06:00:00.500000Z"
 
 
-@pytest.mark.parametrize("due_at", ["2026-11-30T08:00:00", "2026-11-30", 1_800_000_000, "1900000000", "1500-01-01T00:00Z"])
+@one_database
+@pytest.mark.parametrize(
+    "due_at", ["2026-11-30T08:00:00", "2026-11-30", 1_800_000_000, "1900000000", "1500-01-01T00:00Z"]
+)
 def test_a_time_is_iso_8601_with_a_zone_within_reason(api: Api, due_at: Any) -> None:
     ((where, _),) = wrong_fields(api.editor.post("/tasks", json=task(due_at=due_at)))
     assert where == "body.due_at"
 
 
+@one_database
 @pytest.mark.parametrize(
     ("wrong", "fault"),
     [
@@ -82,6 +86,7 @@ def test_a_wrong_or_unknown_member_is_named(api: Api, wrong: dict[str, Any], fau
     assert wrong_fields(api.editor.post("/tasks", json=task(**wrong))) == [fault]
 
 
+@one_database
 def test_half_a_surrogate_pair_is_refused(api: Api) -> None:
     content = b'{"title": "a\\ud800"}'
     answer = api.editor.post("/tasks", content=content, headers={"Content-Type": "application/json"})
@@ -120,6 +125,7 @@ def test_a_patch_that_changes_nothing_leaves_the_version(api: Api) -> None:
     assert api.editor.patch(f"/tasks/{made['id']}", json={"title": made["title"]}).json() == made
 
 
+@one_database
 @pytest.mark.parametrize("member", ["title", "description", "status", "priority", "tags", "owner_id"])
 def test_null_clears_only_what_may_be_null(api: Api, member: str) -> None:
     made = api.editor.create("/tasks", task())
@@ -129,7 +135,9 @@ def test_null_clears_only_what_may_be_null(api: Api, member: str) -> None:
 
 def test_a_task_is_given_to_another_user(api: Api) -> None:
     made = api.editor.create("/tasks", task())
-    assert api.editor.patch(f"/tasks/{made['id']}", json={"owner_id": api.viewer.id}).json()["owner_id"] == api.viewer.id
+    assert (
+        api.editor.patch(f"/tasks/{made['id']}", json={"owner_id": api.viewer.id}).json()["owner_id"] == api.viewer.id
+    )
 
 
 @pytest.mark.parametrize("status", ["pending", "in_progress", "cancelled"])

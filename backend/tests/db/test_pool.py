@@ -9,17 +9,19 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, create_engine, event
 
-from app.db import pool
 from app.db.pool import LingeringPool
 
 SIZE, OVERFLOW = 2, 3
 
 
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = create_engine(
-        f"sqlite:///{tmp_path}/pool.sqlite3", poolclass=LingeringPool, pool_size=SIZE, max_overflow=OVERFLOW
-    )
+class ImpatientPool(LingeringPool):
+    linger_seconds = 0.0
+
+
+@pytest.fixture(params=[LingeringPool])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    url = f"sqlite:///{tmp_path}/pool.sqlite3"
+    engine = create_engine(url, poolclass=request.param, pool_size=SIZE, max_overflow=OVERFLOW)
     yield engine
     engine.dispose()
 
@@ -51,15 +53,17 @@ def test_a_busy_pool_opens_each_connection_once(engine: Engine, opened: list[obj
     assert state(engine) == (SIZE, OVERFLOW, 0)
 
 
-def test_the_overflow_is_closed_when_it_has_not_been_needed_for_a_while(
-    engine: Engine, opened: list[object], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("engine", [ImpatientPool], indirect=True)
+def test_the_overflow_is_closed_when_it_has_not_been_needed_for_a_while(engine: Engine, opened: list[object]) -> None:
     use(engine, at_once=SIZE + OVERFLOW)
-    use(engine, at_once=1)
-    assert state(engine) == (SIZE, OVERFLOW, 0)
-    clock = pool.monotonic()
-    monkeypatch.setattr(pool, "monotonic", lambda: clock + pool.LINGER_SECONDS + 1)
     for _ in range(10):
         use(engine, at_once=1)
     assert state(engine) == (SIZE, 0, 0)
     assert len(opened) == SIZE + OVERFLOW
+
+
+def test_no_more_connections_are_opened_than_allowed(engine: Engine) -> None:
+    with ExitStack() as stack:
+        for _ in range(SIZE + OVERFLOW):
+            stack.enter_context(engine.connect())
+        assert state(engine) == (SIZE, OVERFLOW, SIZE + OVERFLOW)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx2 import Response
@@ -26,6 +27,8 @@ from tests.support.secrets import USER_PASSWORD
 PREFIX = "/api/v1"
 PROBLEMS = "https://landfall.dev/problems/"
 ADDRESS = "203.0.113.9"
+# For what is refused before any database is asked.
+one_database = pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
 COMMAND_LINE = Actor(id=None, role=UserRole.ADMIN)
 
 

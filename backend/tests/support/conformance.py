@@ -29,7 +29,9 @@ class Document:
         """Each operation by its method, in capitals, and its path's template."""
         paths: dict[str, dict[str, Operation]] = self.document["paths"]
         return {
-            (method.upper(), path): operation for path, methods in paths.items() for method, operation in methods.items()
+            (method.upper(), path): operation
+            for path, methods in paths.items()
+            for method, operation in methods.items()
         }
 
     @cached_property

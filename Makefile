@@ -9,6 +9,7 @@ PYTHON ?= python3
 UV_VERSION := 0.13.8
 BIN := .venv/bin
 READY := .venv/.ready
+IMAGE ?= landfall-backend
 UV := $(BIN)/uv --quiet --no-python-downloads
 
 # The lock holds names, versions and hashes; its header shows the same command.
@@ -28,6 +29,11 @@ run: $(READY) ## start the service on http://127.0.0.1:8000, with a SQLite file 
 .PHONY: test
 test: $(READY) ## run all tests, or some: make test args="-k sites"
 	@$(BIN)/python -m pytest $(args)
+
+.PHONY: image
+image: $(READY) ## build the service's image and test it; needs Docker
+	@docker build --quiet --network host --file backend/Dockerfile --tag $(IMAGE) .
+	@TEST_IMAGE=$(IMAGE) $(BIN)/python -m pytest backend/tests/container
 
 .PHONY: lint
 lint: $(READY) ## check style, format, types and the direction of imports

@@ -113,9 +113,7 @@ class PartWanted(Input):
 
 
 class PartsWanted(Input):
-    parts: list[PartWanted] = Field(
-        min_length=1, max_length=1000, examples=[[{"number": 1, "sha256": EMPTY_SHA256}]]
-    )
+    parts: list[PartWanted] = Field(min_length=1, max_length=1000, examples=[[{"number": 1, "sha256": EMPTY_SHA256}]])
 
 
 class PartRequest(Output):

@@ -83,7 +83,7 @@ $(READY): requirements.lock pyproject.toml backend/pyproject.toml Makefile
 			DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends python3-venv >/dev/null; \
 		else echo "$(PYTHON) has no venv module. On Debian: sudo apt-get install python3-venv" >&2; exit 1; fi; }
 	@echo "Preparing .venv"
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@test "$$($(BIN)/uv --version 2>/dev/null | cut -d' ' -f2)" = $(UV_VERSION) || \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@$(UV) pip sync --require-hashes requirements.lock

@@ -88,13 +88,6 @@ class CursorInvalidError(RequestInvalidError):
     detail = "The cursor is not one that this list gave for this sort order. Start again without it."
 
 
-class NotSupportedError(LandfallError):
-    type = "not-supported"
-    status = 501
-    title = "Not supported here"
-    detail = "{feature} needs PostGIS; this instance runs on SQLite. Set DATABASE_URL."
-
-
 class ConflictError(LandfallError):
     type = "conflict"
     status = 409

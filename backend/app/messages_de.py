@@ -34,10 +34,6 @@ TEMPLATES: Final[Mapping[str, str]] = {
     "The cursor is not one that this list gave for this sort order. Start again without it.": (
         "Diesen Cursor hat diese Liste für diese Sortierung nicht vergeben. Beginne ohne ihn von vorn."
     ),
-    "Not supported here": "Hier nicht verfügbar",
-    "{feature} needs PostGIS; this instance runs on SQLite. Set DATABASE_URL.": (
-        "{feature} braucht PostGIS; diese Instanz läuft mit SQLite. Setze DATABASE_URL."
-    ),
     "Conflict": "Konflikt",
     "Another {noun} already has this {field}.": "Bereits vergeben: {field} ({noun}).",
     "The change contradicts what is stored: its key is taken, or something that it refers to is gone.": (

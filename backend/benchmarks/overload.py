@@ -12,8 +12,9 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass, replace
+from io import StringIO
 from pathlib import Path
 
 import shapely
@@ -182,7 +183,8 @@ def served(postgres: PostgresServer, directory: Path, **environment: str) -> Ite
         service.wait_ready()
         yield service
     finally:
-        service.stop()
+        with redirect_stdout(StringIO()):  # the log of some ten thousand requests
+            service.stop()
         postgres.drop_database(name)
 
 

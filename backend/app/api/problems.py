@@ -234,7 +234,6 @@ _SAMPLES = _Samples(
     own_role="viewer",
     limit=2 * 1024**2,
     expected="application/json",
-    feature="This",
 )
 
 

@@ -87,7 +87,8 @@ def test_development_ends_at_once_with_one_line_that_says_what_is_wrong(
     ).launch()
     assert service.exit_code() == 1
     (line,) = service.log.splitlines()
-    assert line.startswith("landfall: DATABASE_URL: no connection: ")
+    assert line.startswith("landfall: database postgresql+psycopg2://landfall:***@")
+    assert line.endswith("Is DATABASE_URL right, and the server up?")
     assert reason in line
     assert DATABASE_PASSWORD not in line
     assert "not-the-password" not in line

@@ -82,7 +82,7 @@ class Service:
         return self.process.wait(START_SECONDS)
 
     def stop(self) -> None:
-        """End it politely; kill it when it does not."""
+        """End it politely, kill it when it does not; its log goes to the test's output, where secrets are looked for."""
         if self.process is None:
             return
         self.process.terminate()
@@ -92,6 +92,7 @@ class Service:
             self.process.kill()
             self.process.wait()
         self.process = None
+        sys.stdout.write(self.log)
 
     def client(self, *, timeout_seconds: float = 10) -> httpx.Client:
         return httpx.Client(base_url=self.url, timeout=timeout_seconds, trust_env=False)

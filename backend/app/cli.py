@@ -136,13 +136,14 @@ def create_user(
 
 @artifacts.command("reap")
 def reap() -> None:
-    """Remove abandoned uploads, and finish verifications that lost their process."""
+    """Remove abandoned uploads, finish verifications that lost their process, and purge what has expired."""
     from rich.console import Console
     from rich.progress import Progress
 
     from app.models import UserRole
     from app.services.artifacts import ArtifactService
-    from app.services.changes import Actor
+    from app.services.auth import purge_login_attempts
+    from app.services.changes import Actor, purge_idempotency_keys
 
     settings = _settings()
     service = ArtifactService(_storage(settings), settings.artifacts)
@@ -152,6 +153,8 @@ def reap() -> None:
         database.session() as session,
         Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar,
     ):
+        # First, since it needs no store.
+        keys, logins = purge_idempotency_keys(session), purge_login_attempts(session, settings=settings.auth)
         task = bar.add_task("Reaping", total=None)
         result = service.reap(
             session,
@@ -159,6 +162,7 @@ def reap() -> None:
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     typer.echo(f"{result.removed} removed, {result.verified} verified, {result.failed} failed")
+    typer.echo(f"{keys} idempotency keys and {logins} failed logins purged")
     if result.failed:
         raise typer.Exit(FAILED)
 

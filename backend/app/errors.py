@@ -132,6 +132,16 @@ class CredentialsInvalidError(LandfallError):
     title = "Login failed"
     detail = "The e-mail address or the password is wrong."
 
+    def __init__(self) -> None:
+        super().__init__(headers={"WWW-Authenticate": "Bearer"})
+
+
+class PasswordWrongError(LandfallError):
+    type = "wrong-password"
+    status = 403
+    title = "The password is wrong"
+    detail = "A new password needs the current one, and current_password is not it."
+
 
 class TokenInvalidError(LandfallError):
     type = "invalid-token"
@@ -254,6 +264,13 @@ class UserInUseError(LandfallError):
     status = 409
     title = "The user is in use"
     detail = "Sites or artifacts belong to this user. Delete them first."
+
+
+class LastAdminError(LandfallError):
+    type = "last-admin"
+    status = 409
+    title = "The last administrator stays"
+    detail = "Without this user there would be no administrator. Make another user one first."
 
 
 class UploadMissingError(LandfallError):

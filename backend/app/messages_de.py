@@ -53,6 +53,10 @@ TEMPLATES: Final[Mapping[str, str]] = {
     ),
     "Login failed": "Anmeldung fehlgeschlagen",
     "The e-mail address or the password is wrong.": "E-Mail-Adresse oder Passwort ist falsch.",
+    "The password is wrong": "Das Passwort ist falsch",
+    "A new password needs the current one, and current_password is not it.": (
+        "Ein neues Passwort braucht das bisherige, und current_password ist nicht dieses."
+    ),
     "Not logged in": "Nicht angemeldet",
     "This needs a valid access token. Get one at /api/v1/auth/token.": (
         "Dafür ist ein gültiges Zugangstoken nötig. Hole eines unter /api/v1/auth/token."
@@ -117,6 +121,10 @@ TEMPLATES: Final[Mapping[str, str]] = {
     "The user is in use": "Der Benutzer wird noch gebraucht",
     "Sites or artifacts belong to this user. Delete them first.": (
         "Diesem Benutzer gehören Standorte oder Dateien. Lösche sie zuerst."
+    ),
+    "The last administrator stays": "Der letzte Administrator bleibt",
+    "Without this user there would be no administrator. Make another user one first.": (
+        "Ohne diesen Benutzer gäbe es keinen Administrator. Mache zuerst einen anderen dazu."
     ),
     "The JSON does not parse at character {position}: {reason}.": (
         "Das JSON ist bei Zeichen {position} nicht lesbar: {reason}."

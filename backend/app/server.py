@@ -13,6 +13,7 @@ import uvicorn
 
 from app.errors import SettingsError
 from app.main import create_app
+from app.protocol import BoundedHttpProtocol
 from app.seed import DEMO_EMAIL, DEMO_PASSWORD
 from app.settings import ListenSettings, Settings
 
@@ -63,6 +64,7 @@ def serve(settings: Settings, listener: socket.socket, *, show_login: bool) -> N
     """Serve on the bound socket until SIGTERM or SIGINT."""
     config = uvicorn.Config(
         create_app(settings),
+        http=BoundedHttpProtocol,
         # Ours: one line a request, and addresses from trusted proxies only.
         access_log=False,
         log_config=None,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import BaseModel, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -48,11 +48,19 @@ def _seconds(value: Any) -> timedelta:
     return duration
 
 
+def _limit(duration: timedelta) -> timedelta:
+    # PostgreSQL counts in milliseconds, and to it and others 0 means no limit.
+    if duration < timedelta(milliseconds=1):
+        raise ValueError("is less than 0.001 seconds, which would be no limit or no time at all")
+    return duration
+
+
 def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
+LimitSeconds = Annotated[Seconds, AfterValidator(_limit)]
 SecretList = Annotated[list[SecretStr], NoDecode, BeforeValidator(_split)]
 StringList = Annotated[list[str], NoDecode, BeforeValidator(_split)]
 
@@ -75,9 +83,11 @@ class DatabaseSettings(_Branch):
     pool_size: int = Field(5, ge=1, description="connections kept open")
     max_overflow: int = Field(10, ge=0, description="connections opened on top under load")
     pool_recycle_seconds: Seconds = Field(timedelta(hours=1), description="age at which a connection is replaced")
-    pool_timeout_seconds: Seconds = Field(timedelta(seconds=2), description="longest wait for a connection")
-    statement_timeout_seconds: Seconds = Field(timedelta(seconds=10), description="longest run of one query")
-    lock_timeout_seconds: Seconds = Field(timedelta(seconds=1), description="longest wait of a migration for a lock")
+    pool_timeout_seconds: LimitSeconds = Field(timedelta(seconds=2), description="longest wait for a connection")
+    statement_timeout_seconds: LimitSeconds = Field(timedelta(seconds=10), description="longest run of one query")
+    lock_timeout_seconds: LimitSeconds = Field(
+        timedelta(seconds=1), description="longest wait of a migration for a lock"
+    )
     connect_timeout_seconds: int = Field(5, ge=2, description="longest wait for a new connection (libpq's least is 2)")
     connect_retries: int | None = Field(
         None, ge=0, description="further tries at start; unset: 5 in production, none elsewhere"
@@ -151,8 +161,10 @@ class ArtifactSettings(_Branch):
     part_size_bytes: int = Field(16 * 1024**2, ge=5 * 1024**2, le=5 * 1024**3, description="size of one part")
     max_size_bytes: int = Field(50 * 1024**3, ge=1, description="largest artifact")
     pending_expires_seconds: Seconds = Field(timedelta(hours=24), description="age at which an upload is abandoned")
-    connect_timeout_seconds: Seconds = Field(timedelta(seconds=1), description="longest wait for a connection to S3")
-    read_timeout_seconds: Seconds = Field(timedelta(seconds=5), description="longest wait for bytes from S3")
+    connect_timeout_seconds: LimitSeconds = Field(
+        timedelta(seconds=1), description="longest wait for a connection to S3"
+    )
+    read_timeout_seconds: LimitSeconds = Field(timedelta(seconds=5), description="longest wait for bytes from S3")
 
     @model_validator(mode="after")
     def _check_store(self) -> Self:
@@ -203,11 +215,13 @@ class AuthSettings(_Branch):
     signing_keys: SecretList = Field(
         [], description="comma-separated, 32 bytes or more each: the first signs, all verify; required in production"
     )
-    token_expires_seconds: Seconds = Field(timedelta(hours=1), description="life of an access token")
+    token_expires_seconds: Seconds = Field(
+        timedelta(hours=1), ge=timedelta(seconds=1), description="life of an access token"
+    )
     bcrypt_rounds: int = Field(12, ge=4, le=16, description="cost of a password hash, as a power of two")
     login_attempts: int = Field(5, ge=1, description="failures per account until further ones are refused")
     login_attempts_per_address: int = Field(50, ge=1, description="failures per client address, likewise")
-    login_window_seconds: Seconds = Field(timedelta(minutes=15), description="time over which failures count")
+    login_window_seconds: LimitSeconds = Field(timedelta(minutes=15), description="time over which failures count")
 
     @model_validator(mode="after")
     def _check_keys(self) -> Self:
@@ -225,7 +239,8 @@ class ListenSettings(_Branch):
         [], description="comma-separated addresses or networks whose X-Forwarded-For is believed"
     )
     max_body_bytes: int = Field(2 * 1024**2, ge=1024, description="largest request body")
-    request_timeout_seconds: Seconds = Field(timedelta(seconds=30), description="longest time to the first byte")
+    body_timeout_seconds: LimitSeconds = Field(timedelta(seconds=10), description="longest time to send a request body")
+    request_timeout_seconds: LimitSeconds = Field(timedelta(seconds=30), description="longest time to the first byte")
 
     @model_validator(mode="after")
     def _check_proxies(self) -> Self:
@@ -338,6 +353,16 @@ class Settings(BaseSettings):
             problems.append("ARTIFACTS_SECRET_KEY: is the public one of compose.yaml; choose another for production")
         if problems:
             raise ValueError("; ".join(problems))
+        return self
+
+    @model_validator(mode="after")
+    def _check_admission(self) -> Self:
+        given, connections = self.admission.in_flight, self.database.connections
+        if given is not None and given > connections:
+            raise ValueError(
+                f"ADMISSION_IN_FLIGHT: is more than the {connections} connections of DATABASE_POOL_SIZE + "
+                "DATABASE_MAX_OVERFLOW; lower it, or raise them"
+            )
         return self
 
     @property

@@ -74,6 +74,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "LISTEN_PORT": ("0", 0),
     "LISTEN_TRUSTED_PROXIES": ("10.0.0.0/8, ::1", ["10.0.0.0/8", "::1"]),
     "LISTEN_MAX_BODY_BYTES": ("2048", 2048),
+    "LISTEN_BODY_TIMEOUT_SECONDS": ("4", timedelta(seconds=4)),
     "LISTEN_REQUEST_TIMEOUT_SECONDS": ("5", timedelta(seconds=5)),
     "ADMISSION_ENABLED": ("no", False),
     "ADMISSION_IN_FLIGHT": ("3", 3),
@@ -232,6 +233,45 @@ def test_a_contradiction_is_one_line_that_names_the_variable(load: Load, given: 
     text = complaint(load, given)
     assert text.startswith(words)
     assert len(text.splitlines()) == 1
+
+
+@pytest.mark.parametrize("value", ["0", "0.0001"])
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "DATABASE_POOL_TIMEOUT_SECONDS",
+        "DATABASE_STATEMENT_TIMEOUT_SECONDS",
+        "DATABASE_LOCK_TIMEOUT_SECONDS",
+        "ARTIFACTS_CONNECT_TIMEOUT_SECONDS",
+        "ARTIFACTS_READ_TIMEOUT_SECONDS",
+        "AUTH_LOGIN_WINDOW_SECONDS",
+        "LISTEN_BODY_TIMEOUT_SECONDS",
+        "LISTEN_REQUEST_TIMEOUT_SECONDS",
+    ],
+)
+def test_a_limit_of_no_time_is_refused(load: Load, variable: str, value: str) -> None:
+    told = complaint(load, {variable: value})
+    assert told == f"{variable}: is less than 0.001 seconds, which would be no limit or no time at all"
+
+
+@pytest.mark.parametrize("variable", ["AUTH_TOKEN_EXPIRES_SECONDS", "ARTIFACTS_URL_EXPIRES_SECONDS"])
+@pytest.mark.parametrize("value", ["0", "0.9"])
+def test_nothing_expires_within_its_first_second(load: Load, variable: str, value: str) -> None:
+    assert complaint(load, {variable: value}) == f"{variable}: Input should be greater than or equal to 1 second"
+
+
+@pytest.mark.parametrize(
+    ("pool", "in_flight"),
+    [({}, "16"), ({"DATABASE_POOL_SIZE": "2", "DATABASE_MAX_OVERFLOW": "0"}, "3"), ({"ADMISSION_ENABLED": "no"}, "16")],
+)
+def test_more_requests_at_work_than_connections_are_refused(load: Load, pool: dict[str, str], in_flight: str) -> None:
+    told = complaint(load, {**pool, "ADMISSION_IN_FLIGHT": in_flight})
+    assert told.startswith("ADMISSION_IN_FLIGHT: is more than the ")
+
+
+def test_as_many_requests_at_work_as_connections_are_taken(load: Load) -> None:
+    pool = {"DATABASE_POOL_SIZE": "2", "DATABASE_MAX_OVERFLOW": "1"}
+    assert load({**pool, "ADMISSION_IN_FLIGHT": "3"}).in_flight == 3
 
 
 def test_all_problems_are_told_at_once(load: Load) -> None:

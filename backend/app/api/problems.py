@@ -50,6 +50,7 @@ MAX_NAME_LENGTH = 100  # an unknown field's name is the client's own text
 _BY_SQLSTATE: dict[str | None, type[LandfallError]] = {
     "57014": RequestTimeoutError,  # statement timeout
     "55P03": RequestTimeoutError,  # lock timeout
+    "25006": DatabaseUnavailableError,  # read-only: a standby, until a failover is over
     "40001": ConcurrentChangeError,  # serialization failure
     "40P01": ConcurrentChangeError,  # deadlock
 }

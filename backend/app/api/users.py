@@ -17,10 +17,20 @@ from app.api.answers import (
     page,
     resource,
 )
-from app.deps import Admin, AppSettings, DbSession, IfMatchHeader, OnceHeader, Viewer, require_json
-from app.errors import ConflictError, UserInUseError
+from app.deps import (
+    Admin,
+    AppSettings,
+    DbSession,
+    IfMatchHeader,
+    OnceHeader,
+    Viewer,
+    get_authenticator,
+    require_json,
+)
+from app.errors import ConflictError, LastAdminError, LoginLimitedError, PasswordWrongError, UserInUseError
 from app.schemas.user import OwnPatch, UserCreate, UserListQuery, UserOut, UserPage, UserPatch, UserReplace
 from app.services import users as service
+from app.services.auth import Authenticator
 
 router = APIRouter(prefix="/users", tags=["users"])
 
@@ -63,15 +73,23 @@ def read_me(request: Request, session: DbSession, actor: Viewer) -> Response:
 @router.patch(
     "/me",
     response_model=UserOut,
-    responses=documented(*CHANGING, headers=ETAG_HEADER),
+    responses=documented(*CHANGING, PasswordWrongError, LoginLimitedError, headers=ETAG_HEADER),
     dependencies=[Depends(require_json)],
-    summary="Change your password or language",
+    summary="Change your password or stored locale",
 )
 def patch_me(
-    request: Request, body: OwnPatch, session: DbSession, actor: Viewer, if_match: IfMatchHeader, settings: AppSettings
+    request: Request,
+    body: OwnPatch,
+    session: DbSession,
+    actor: Viewer,
+    if_match: IfMatchHeader,
+    settings: AppSettings,
+    authenticator: Annotated[Authenticator, Depends(get_authenticator)],
 ) -> Response:
-    changed = service.change_user(
-        session, actor.user_id, body, actor=actor, if_match=if_match, rounds=settings.auth.bcrypt_rounds
+    """A new password ends every token that was given for the old one, also the one that this request came with."""
+    rounds = settings.auth.bcrypt_rounds
+    changed = service.change_self(
+        session, body, authenticator=authenticator, actor=actor, if_match=if_match, rounds=rounds
     )
     return resource(changed, request)
 
@@ -89,7 +107,7 @@ def read_user(request: Request, user_id: uuid.UUID, session: DbSession, actor: A
 @router.put(
     "/{user_id}",
     response_model=UserOut,
-    responses=documented(*CHANGING, ConflictError, headers=ETAG_HEADER),
+    responses=documented(*CHANGING, ConflictError, LastAdminError, headers=ETAG_HEADER),
     dependencies=[Depends(require_json)],
     summary="Replace a user",
 )
@@ -111,7 +129,7 @@ def replace_user(
 @router.patch(
     "/{user_id}",
     response_model=UserOut,
-    responses=documented(*CHANGING, ConflictError, headers=ETAG_HEADER),
+    responses=documented(*CHANGING, ConflictError, LastAdminError, headers=ETAG_HEADER),
     dependencies=[Depends(require_json)],
     summary="Change a user",
 )
@@ -130,6 +148,11 @@ def patch_user(
     return resource(changed, request)
 
 
-@router.delete("/{user_id}", status_code=204, responses=documented(*DELETING, UserInUseError), summary="Delete a user")
+@router.delete(
+    "/{user_id}",
+    status_code=204,
+    responses=documented(*DELETING, UserInUseError, LastAdminError),
+    summary="Delete a user",
+)
 def delete_user(user_id: uuid.UUID, session: DbSession, actor: Admin, if_match: IfMatchHeader) -> None:
     service.delete_user(session, user_id, actor=actor, if_match=if_match)

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 3
 POOL_CONNECTIONS = 32
+# Joining thousands of parts takes a server long, and to ask again meanwhile only makes it join them twice. Below the
+# request deadline of 30 s, so that the caller still hears which store did not answer.
+JOIN_READ_TIMEOUT = timedelta(seconds=25)
 PROBE_READ_TIMEOUT = timedelta(seconds=1)  # a health check that hangs must not outlive the next one by much
 
 # HEAD answers carry no body, so botocore has only their status to call a code.
@@ -92,6 +95,7 @@ class S3CompatibleStorage:
         self._bucket = bucket
         self._client = client(endpoint_url)
         self._prober = client(endpoint_url, attempts=1, timeout=min(read_timeout, PROBE_READ_TIMEOUT))
+        self._joiner = client(endpoint_url, attempts=1, timeout=JOIN_READ_TIMEOUT)
         self._signer = client(public_endpoint_url or endpoint_url)
 
     def describe(self) -> str:
@@ -161,7 +165,7 @@ class S3CompatibleStorage:
         if not parts:
             raise UploadMissingError(reason="no part was uploaded")
         with self._faults(missing=MISSING_UPLOAD):
-            self._client.complete_multipart_upload(
+            self._joiner.complete_multipart_upload(
                 Bucket=self._bucket,
                 Key=key,
                 UploadId=upload_id,

@@ -30,8 +30,8 @@ def install_edge(app: Starlette, *, settings: Settings, metrics: Metrics) -> Non
     """Add every middleware, in order; call it before the application has started.
 
     From the outside in: request id, client address, access log and metrics, body limit, deadline, admission, unhandled
-    errors. Refusals thus bear an id and are counted; the deadline includes the wait for admission; and admission, being
-    inside, sees when the work really ends.
+    errors. Refusals thus bear an id and are counted; a body is read before it may take a place; the deadline includes
+    the wait for admission; and admission, being inside, sees when the work really ends.
     """
     admission = settings.admission
     trusted = [ip_network(text) for text in settings.listen.trusted_proxies]
@@ -45,7 +45,8 @@ def install_edge(app: Starlette, *, settings: Settings, metrics: Metrics) -> Non
             exempt=_needs_no_admission,
         )
     app.add_middleware(Deadline, limit=settings.listen.request_timeout_seconds, exempt=_is_file)
-    app.add_middleware(BodyLimit, max_bytes=settings.listen.max_body_bytes, exempt=_is_file)
+    listen = settings.listen
+    app.add_middleware(BodyLimit, max_bytes=listen.max_body_bytes, timeout=listen.body_timeout_seconds, exempt=_is_file)
     app.add_middleware(Access, metrics=metrics)
     app.add_middleware(ClientAddress, trusted=trusted)
     app.add_middleware(RequestIds)

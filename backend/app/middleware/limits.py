@@ -1,4 +1,4 @@
-"""The limits of one request: how large its body is, how long its answer takes."""
+"""The limits of one request: how large its body is, how long that and the answer take."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import BodyTooLargeError, RequestTimeoutError
@@ -16,11 +17,16 @@ _DISCONNECT: Message = {"type": "http.disconnect"}
 
 
 class BodyLimit:
-    """Answers 413 to a body over `max_bytes`, by its Content-Length or as soon as that many bytes have come."""
+    """Reads the body before anything below begins; answers 413 beyond `max_bytes`, and 503 after `timeout`.
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int, exempt: Callable[[str], bool]) -> None:
+    Whoever sends slowly thus waits on its own: it has no place at work, no deadline runs for it, and what is below gets
+    its body in one piece.
+    """
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int, timeout: timedelta, exempt: Callable[[str], bool]) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._timeout_seconds = timeout.total_seconds()
         self._exempt = exempt
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -28,35 +34,57 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         announced = header(scope, b"content-length")
-        if announced is not None and announced.isdigit() and int(announced) > self._max_bytes:
-            await self._refuse(scope, receive, send)
+        if announced == b"0" or (announced is None and header(scope, b"transfer-encoding") is None):
+            await self._app(scope, receive, send)
             return
-        size, started, refused = 0, False, False
+        if announced is not None and announced.isdigit() and int(announced) > self._max_bytes:
+            await self._refuse_size(scope, receive, send)
+            return
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                body = await self._read(receive)
+        except TimeoutError:
+            await _refuse_slowness(scope, receive, send)
+        except ClientDisconnect:
+            return
+        else:
+            if body is None:
+                await self._refuse_size(scope, receive, send)
+            else:
+                await self._app(scope, _hand_on(body, receive), send)
 
-        async def limited_receive() -> Message:
-            nonlocal size, refused
-            if refused:
-                return _DISCONNECT
+    async def _read(self, receive: Receive) -> bytes | None:
+        """The whole body; None as soon as it is too large. Raises `ClientDisconnect` when the client leaves."""
+        body = bytearray()
+        while True:
             message = await receive()
-            size += len(message.get("body", b""))
-            if size <= self._max_bytes or started:
-                return message
-            # To the application this client has left: that ends its reading, whatever way it reads.
-            refused = True
-            await self._refuse(scope, receive, send)
-            return _DISCONNECT
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            body += message.get("body", b"")
+            if len(body) > self._max_bytes:
+                return None
+            if not message.get("more_body", False):
+                return bytes(body)
 
-        async def guarded_send(message: Message) -> None:
-            nonlocal started
-            if not refused:
-                started = True
-                await send(message)
-
-        await self._app(scope, limited_receive, guarded_send)
-
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _refuse_size(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope[REFUSED] = "body too large"
         await problem_response(BodyTooLargeError(limit=self._max_bytes), scope)(scope, receive, send)
+
+
+async def _refuse_slowness(scope: Scope, receive: Receive, send: Send) -> None:
+    scope[REFUSED] = "body timeout"
+    response = problem_response(RequestTimeoutError(), scope)
+    response.headers["Connection"] = "close"  # or the rest of the body would be waited for
+    await response(scope, receive, send)
+
+
+def _hand_on(body: bytes, receive: Receive) -> Receive:
+    unread: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replaying_receive() -> Message:
+        return unread.pop() if unread else await receive()
+
+    return replaying_receive
 
 
 class Deadline:

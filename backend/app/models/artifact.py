@@ -44,6 +44,8 @@ class Artifact(IdMixin, TimestampMixin, VersionMixin, Base):
     sha256: Mapped[str] = mapped_column(Text)
     storage_key: Mapped[str] = mapped_column(Text, unique=True)
     upload_id: Mapped[str | None] = mapped_column(Text)
+    # As the upload was announced, whatever the settings are later; NULL: in a single request.
+    part_size_bytes: Mapped[int | None] = mapped_column(BigInteger)
     state: Mapped[str] = mapped_column(Text)
     failure: Mapped[str | None] = mapped_column(Text)
     # `metadata` is taken on a declarative class.

@@ -10,12 +10,13 @@ from app.db.types import Inet, UtcDateTime, utc_now
 
 
 class LoginAttempt(IdMixin, Base):
-    """A failed login; a success removes those of its account."""
+    """A wrong password, kept once it has been found wrong; a login that succeeds removes those of its account."""
 
     __tablename__ = "login_attempts"
     __table_args__ = (
         Index("ix_login_attempts_email_occurred_at", "email", "occurred_at"),
         Index("ix_login_attempts_client_occurred_at", "client", "occurred_at"),
+        Index("ix_login_attempts_occurred_at", "occurred_at"),
     )
 
     email: Mapped[str] = mapped_column(Text)

@@ -65,6 +65,14 @@ def find_abandoned(session: Session, *, pending_before: datetime, verifying_befo
     return session.scalars(select(Artifact.id).where(or_(stale, stuck)).order_by(Artifact.updated_at)).all()
 
 
+def find_verifying(session: Session, *, since: datetime | None, before: datetime) -> Sequence[uuid.UUID]:
+    """Verifications that began in that time and have not ended."""
+    where = [Artifact.state == ArtifactState.VERIFYING, Artifact.updated_at < before]
+    if since is not None:
+        where.append(Artifact.updated_at >= since)
+    return session.scalars(select(Artifact.id).where(*where).order_by(Artifact.updated_at)).all()
+
+
 def find_deleted(session: Session, *, before: datetime) -> Sequence[str]:
     """The keys of objects that were deleted before then, and are no artifact's again."""
     taken = exists().where(Artifact.storage_key == DeletedObject.storage_key)

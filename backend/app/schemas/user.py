@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ConfigDict, EmailStr, Field, SecretStr
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, ConfigDict, EmailStr, Field, SecretStr, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from app.models import Locale, UserRole
 from app.schemas.common import Input, ListQuery, Output, Page, Stamped, is_storable, unset
@@ -77,12 +77,24 @@ class UserPatch(Input):
 
 
 class OwnPatch(Input):
-    """What users change of themselves."""
+    """What users change of themselves; a new password needs the current one."""
 
     password: Password = Field(default_factory=unset)
-    locale: Locale = Field(default_factory=unset)
+    current_password: SecretStr | None = Field(
+        None, validate_default=True, description="Needed with `password`.", examples=["landfall-demo"]
+    )
+    locale: Locale = Field(default_factory=unset, description="Stored for clients: answers follow Accept-Language.")
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"locale": "de"}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"locale": "de"}], "dependentRequired": {"password": ["current_password"]}}
+    )
+
+    @field_validator("current_password")
+    @classmethod
+    def _comes_with_password(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is None and info.data.get("password") is not None:
+            raise PydanticKnownError("missing")
+        return value
 
 
 class UserOut(Stamped):

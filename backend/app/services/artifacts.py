@@ -28,7 +28,7 @@ from app.errors import (
     UploadMissingError,
 )
 from app.models import Artifact, ArtifactState, DeletedObject
-from app.queries.artifacts import ARTIFACT, fetch_artifacts, find_abandoned, find_deleted
+from app.queries.artifacts import ARTIFACT, fetch_artifacts, find_abandoned, find_deleted, find_verifying
 from app.queries.json_rows import Answer
 from app.queries.paging import Rows
 from app.schemas.artifact import MAX_PARTS, ArtifactCreate, ArtifactListQuery, ArtifactPatch, PartsWanted
@@ -96,6 +96,8 @@ class ArtifactService:
             artifact = Artifact(id=uuid.uuid4(), owner_id=actor.user_id, details=body.metadata, **fields)
             artifact.state = ArtifactState.PENDING
             artifact.storage_key = f"artifacts/{artifact.id}"
+            if body.size_bytes >= self._settings.multipart_threshold_bytes:
+                artifact.part_size_bytes = self._settings.part_size_bytes
             session.add(artifact)
             with conflicts("artifact"):
                 session.flush()
@@ -108,8 +110,9 @@ class ArtifactService:
     def upload(self, session: Session, artifact_id: uuid.UUID) -> Single | Multipart:
         """How to send the bytes; a single request's URL is new each time."""
         artifact = self._in_state(session, artifact_id, ArtifactState.PENDING)
-        if artifact.size_bytes >= self._settings.multipart_threshold_bytes:
-            return Multipart(part_size_bytes=self._settings.part_size_bytes, part_count=self._part_count(artifact))
+        size = self._part_size(artifact)
+        if size is not None:
+            return Multipart(part_size_bytes=size, part_count=_part_count(artifact, size))
         request = self._storage.presign_put(
             artifact.storage_key,
             size_bytes=artifact.size_bytes,
@@ -123,12 +126,11 @@ class ArtifactService:
         self, session: Session, artifact_id: uuid.UUID, wanted: PartsWanted
     ) -> Sequence[tuple[int, PresignedRequest]]:
         """A URL for each part that is asked for; the first call begins the upload at the store."""
-        artifact = self._multipart(session, artifact_id)
-        count = self._part_count(artifact)
+        artifact, size = self._multipart(session, artifact_id)
+        count = _part_count(artifact, size)
         if any(part.number > count for part in wanted.parts):
             raise PartInvalidError(count=count)
         upload_id = artifact.upload_id or self._begin_multipart(session, artifact)
-        size = self._settings.part_size_bytes
         return [
             (
                 part.number,
@@ -146,7 +148,7 @@ class ArtifactService:
 
     def parts(self, session: Session, artifact_id: uuid.UUID) -> Sequence[StoredPart]:
         """What has arrived, so that a client that was interrupted sends only the rest."""
-        artifact = self._multipart(session, artifact_id)
+        artifact, _ = self._multipart(session, artifact_id)
         return self._storage.list_parts(artifact.storage_key, artifact.upload_id) if artifact.upload_id else []
 
     def complete(self, session: Session, artifact_id: uuid.UUID, *, actor: Actor) -> Moved:
@@ -188,6 +190,11 @@ class ArtifactService:
             action="verify",
             failure=failure,
         )
+
+    def unverified(self, session: Session, *, since: datetime | None, before: datetime) -> Sequence[uuid.UUID]:
+        """What became `verifying` in that time and still is."""
+        with session.begin():
+            return find_verifying(session, since=since, before=before)
 
     def abort(self, session: Session, artifact_id: uuid.UUID, *, actor: Actor) -> Answer:
         """Give an upload up; its bytes are removed."""
@@ -314,14 +321,20 @@ class ArtifactService:
         if artifact.state != state:
             raise ArtifactStateError(state=str(artifact.state), expected=str(state))
 
-    def _multipart(self, session: Session, artifact_id: uuid.UUID) -> Artifact:
+    def _multipart(self, session: Session, artifact_id: uuid.UUID) -> tuple[Artifact, int]:
+        """A pending multipart upload and the size of its parts."""
         artifact = self._in_state(session, artifact_id, ArtifactState.PENDING)
-        if artifact.size_bytes < self._settings.multipart_threshold_bytes:
+        size = self._part_size(artifact)
+        if size is None:
             raise ArtifactStateError(state="a single upload", expected="a multipart upload")
-        return artifact
+        return artifact, size
 
-    def _part_count(self, artifact: Artifact) -> int:
-        return math.ceil(artifact.size_bytes / self._settings.part_size_bytes)
+    def _part_size(self, artifact: Artifact) -> int | None:
+        """The size of the parts as the upload was announced; None for a single request."""
+        if artifact.part_size_bytes is None and artifact.upload_id:
+            # Begun during a rollout, by code that does not know the column.
+            return self._settings.part_size_bytes
+        return artifact.part_size_bytes
 
     def _begin_multipart(self, session: Session, artifact: Artifact) -> str:
         upload_id = self._storage.create_multipart(artifact.storage_key, media_type=artifact.media_type)
@@ -362,9 +375,10 @@ class ArtifactService:
 
     def _uploaded_parts(self, artifact: Artifact, upload_id: str) -> Sequence[StoredPart]:
         parts = self._storage.list_parts(artifact.storage_key, upload_id)
-        missing = sorted(set(range(1, self._part_count(artifact) + 1)) - {part.number for part in parts})
+        count = _part_count(artifact, self._part_size(artifact) or artifact.size_bytes)
+        missing = sorted(set(range(1, count + 1)) - {part.number for part in parts})
         if missing:
-            raise UploadMissingError(reason=f"part {missing[0]} of {self._part_count(artifact)} is missing")
+            raise UploadMissingError(reason=f"part {missing[0]} of {count} is missing")
         size = sum(part.size_bytes for part in parts)
         if size != artifact.size_bytes:
             raise UploadMismatchError(what="size", actual=size, expected=artifact.size_bytes)
@@ -394,3 +408,7 @@ class ArtifactService:
             return Moved(
                 answer=answer(session, ARTIFACT, artifact_id), state=ArtifactState(artifact.state), changed=changed
             )
+
+
+def _part_count(artifact: Artifact, part_size_bytes: int) -> int:
+    return math.ceil(artifact.size_bytes / part_size_bytes)

@@ -15,14 +15,16 @@ import jwt
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from app.errors import CredentialsInvalidError, LoginLimitedError, TokenInvalidError
-from app.models import Locale, LoginAttempt, User, UserRole
+from app.db.purge import purge
+from app.errors import CredentialsInvalidError, LoginLimitedError, PasswordWrongError, TokenInvalidError
+from app.models import LoginAttempt, User, UserRole
 from app.queries.users import find_by_email
 from app.services.changes import Actor, audit
 from app.settings import AuthSettings
 
 ALGORITHM = "HS256"
 ISSUER = "landfall"
+PASSWORD_CLAIM = "pwd"  # noqa: S105 - which password the user had: another one ends the token
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,49 +53,72 @@ class Authenticator:
     ) -> Token:
         """Raises `LoginLimitedError` and `CredentialsInvalidError`; what failed of the two is not told."""
         email = email.lower()
-        with session.begin():
-            self._refuse_if_limited(session, email=email, client=client)
-            user = find_by_email(session, email)
-            attempt = LoginAttempt(email=email, client=client)
-            session.add(attempt)
-        # No transaction is open while bcrypt works.
-        known = user.password_hash.encode() if user else self._nobody
-        secret = password.encode("utf-8", "surrogatepass")[:72]
-        if not bcrypt.checkpw(secret, known) or user is None:
+        user = self._check(session, email=email, password=password, client=client)
+        if user is None:
             raise CredentialsInvalidError
         with session.begin():
             session.execute(delete(LoginAttempt).where(LoginAttempt.email == email))
             actor = Actor(id=user.id, role=UserRole(user.role), client=client, request_id=request_id)
             audit(session, actor, "user.login", user.id)
-        return self.issue(user.id)
+        return self.issue(user.id, password_hash=user.password_hash)
 
-    def issue(self, user_id: uuid.UUID) -> Token:
+    def confirm(self, session: Session, *, actor: Actor, password: str) -> str:
+        """The hash that the actor's password was found right with.
+
+        A failure counts like that of a login: a stolen token is no way to guess faster. Raises `LoginLimitedError`
+        and `PasswordWrongError`.
+        """
+        with session.begin():
+            email = session.scalar(select(User.email).where(User.id == actor.user_id))
+        if email is None:
+            raise TokenInvalidError
+        user = self._check(session, email=email, password=password, client=actor.client)
+        if user is None:
+            raise PasswordWrongError
+        return user.password_hash
+
+    def issue(self, user_id: uuid.UUID, *, password_hash: str) -> Token:
         key_id, key = next(iter(self._keys.items()))
         now = datetime.now(UTC)
         expires = self._settings.token_expires_seconds
-        claims = {"iss": ISSUER, "sub": str(user_id), "iat": now, "exp": now + expires}
+        password = _fingerprint(password_hash)
+        claims = {"iss": ISSUER, "sub": str(user_id), "iat": now, "exp": now + expires, PASSWORD_CLAIM: password}
         return Token(text=jwt.encode(claims, key, algorithm=ALGORITHM, headers={"kid": key_id}), expires_in=expires)
 
     def authenticate(self, session: Session, token: str | None, *, client: str | None, request_id: str | None) -> Actor:
-        """The token's user as they are now, so that a lost role is lost at once; raises `TokenInvalidError`."""
-        user_id = self._verify(token)
-        with session.begin():
-            row = session.execute(select(User.role, User.locale).where(User.id == user_id)).first()
-        if row is None:
-            raise TokenInvalidError
-        return Actor(
-            id=user_id, role=UserRole(row.role), locale=Locale(row.locale), client=client, request_id=request_id
-        )
+        """The token's user as they are now, so that a lost role is lost at once; raises `TokenInvalidError`.
 
-    def _verify(self, token: str | None) -> uuid.UUID:
+        A token ends with the password that it was given for.
+        """
+        user_id, password = self._verify(token)
+        with session.begin():
+            row = session.execute(select(User.role, User.password_hash).where(User.id == user_id)).first()
+        if row is None or _fingerprint(row.password_hash) != password:
+            raise TokenInvalidError
+        return Actor(id=user_id, role=UserRole(row.role), client=client, request_id=request_id)
+
+    def _check(self, session: Session, *, email: str, password: str, client: str | None) -> User | None:
+        """The user with this password, or None; only what bcrypt found wrong is kept, and closes the account."""
+        with session.begin():
+            self._refuse_if_limited(session, email=email, client=client)
+            user = find_by_email(session, email)
+        # No transaction is open while bcrypt works.
+        known = user.password_hash.encode() if user else self._nobody
+        secret = password.encode("utf-8", "surrogatepass")[:72]
+        if bcrypt.checkpw(secret, known) and user is not None:
+            return user
+        with session.begin():
+            session.add(LoginAttempt(email=email, client=client))
+        return None
+
+    def _verify(self, token: str | None) -> tuple[uuid.UUID, str]:
         if token is None:
             raise TokenInvalidError
         try:
             key = self._keys[jwt.get_unverified_header(token)["kid"]]
-            claims = jwt.decode(
-                token, key, algorithms=[ALGORITHM], issuer=ISSUER, options={"require": ["exp", "sub", "iss"]}
-            )
-            return uuid.UUID(claims["sub"])
+            required = ["exp", "sub", "iss", PASSWORD_CLAIM]
+            claims = jwt.decode(token, key, algorithms=[ALGORITHM], issuer=ISSUER, options={"require": required})
+            return uuid.UUID(claims["sub"]), claims[PASSWORD_CLAIM]
         except (jwt.InvalidTokenError, KeyError, ValueError, TypeError):
             raise TokenInvalidError from None
 
@@ -112,6 +137,16 @@ class Authenticator:
             ).one()
             if count >= limit:
                 raise LoginLimitedError(seconds=max(1, int((oldest + window - datetime.now(UTC)).total_seconds())))
+
+
+def _fingerprint(password_hash: str) -> str:
+    """Tells one password hash from the next; it shows nothing of the password, since bcrypt's random salt is in it."""
+    return hashlib.sha256(password_hash.encode()).hexdigest()[:16]
+
+
+def purge_login_attempts(session: Session, *, settings: AuthSettings) -> int:
+    """Forget the failed logins that no longer count; a login forgets only those of its own account."""
+    return purge(session, LoginAttempt, LoginAttempt.occurred_at < datetime.now(UTC) - settings.login_window_seconds)
 
 
 ROLE_RANK: Sequence[UserRole] = (UserRole.VIEWER, UserRole.EDITOR, UserRole.ADMIN)

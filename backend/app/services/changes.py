@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.db.integrity import violated_constraint
+from app.db.purge import purge
 from app.db.types import insert_if_absent, utc_now
 from app.errors import (
     ConflictError,
@@ -24,7 +25,7 @@ from app.errors import (
     ReferenceInvalidError,
     VersionMismatchError,
 )
-from app.models import AuditEvent, IdempotencyKey, Locale, UserRole
+from app.models import AuditEvent, IdempotencyKey, UserRole
 from app.queries.json_rows import Answer, Noun, fetch_answer
 
 IDEMPOTENCY_KEY_LIFE = timedelta(hours=24)  # far longer than any client retries
@@ -36,7 +37,6 @@ class Actor:
 
     id: uuid.UUID | None
     role: UserRole
-    locale: Locale = Locale.EN
     client: str | None = None
     request_id: str | None = None
 
@@ -133,6 +133,11 @@ def once(session: Session, key: Once | None, work: Callable[[], Answer]) -> Answ
     stored = {"id": str(made.id), "version": made.version, "json": made.json}
     session.execute(update(IdempotencyKey).where(*here).values(answer=json.dumps(stored)))
     return made
+
+
+def purge_idempotency_keys(session: Session) -> int:
+    """Forget the keys whose life is over; `once` itself forgets only those of whoever sends another."""
+    return purge(session, IdempotencyKey, IdempotencyKey.created_at < datetime.now(UTC) - IDEMPOTENCY_KEY_LIFE)
 
 
 @contextmanager

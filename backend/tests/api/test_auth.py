@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -47,6 +48,7 @@ def test_a_login_gives_a_token_that_is_not_to_be_stored(api: Api) -> None:
 def test_what_was_wrong_of_the_two_is_not_told(api: Api) -> None:
     wrong, unknown = api.login(api.viewer.email, "not the password"), api.login("nobody@example.com")
     assert problem_of(wrong) == problem_of(unknown) == (401, "invalid-credentials")
+    assert wrong.headers["WWW-Authenticate"] == unknown.headers["WWW-Authenticate"] == "Bearer"
     assert wrong.json() | {"request_id": ""} == unknown.json() | {"request_id": ""}
 
 
@@ -134,6 +136,13 @@ def test_a_success_forgives_the_accounts_failures(limited: Api) -> None:
 def test_successes_do_not_close_an_address(limited: Api) -> None:
     for _ in range(ATTEMPTS_PER_ADDRESS + 1):
         assert limited.login(limited.viewer.email).status_code == 200
+
+
+def test_right_logins_at_once_do_not_close_the_account(limited: Api) -> None:
+    email, times = limited.viewer.email, 12
+    with ThreadPoolExecutor(times) as pool:
+        answers = list(pool.map(limited.login, [email] * times))
+    assert [answer.status_code for answer in answers] == [200] * times
 
 
 def test_failures_are_forgotten_after_the_window(limited: Api) -> None:

@@ -34,7 +34,7 @@ from app.services.sites import create_site
 from app.services.tasks import create_task
 from app.services.users import create_user
 from app.settings import Settings
-from tests.support.api import COMMAND_LINE, bearer, site, task
+from tests.support.api import COMMAND_LINE, bearer, site, task, token_of
 from tests.support.database import empty_all_tables
 from tests.support.secrets import USER_PASSWORD
 from tests.support.settings import make_settings
@@ -68,7 +68,7 @@ class Service:
         self._actor = COMMAND_LINE
         admin = self.make_user("admin")
         self._actor = Actor(id=admin, role=UserRole.ADMIN)
-        self.headers = bearer(self.app.state.authenticator.issue(admin).text)
+        self.headers = bearer(token_of(self.app, admin))
 
     def make_user(self, role: str = "viewer") -> uuid.UUID:
         body = {"email": f"{uuid.uuid4()}@example.com", "password": USER_PASSWORD, "role": role}

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from tests.support.api import Api, one_database, problem_of, site, task, wrong_fields
+from app.errors import PasswordWrongError
+from app.models import UserRole
+from app.schemas.user import UserPatch
+from app.services.changes import Actor, IfMatch
+from app.services.users import change_user
+from app.settings import AuthSettings
+from tests.support.api import Api, bearer, one_database, problem_of, site, task, wrong_fields
 from tests.support.secrets import USER_PASSWORD
 
 NEW_PASSWORD = "another long password"
@@ -125,9 +133,91 @@ def test_a_new_role_holds_at_once(api: Api) -> None:
 def test_users_read_and_change_themselves(api: Api) -> None:
     me = api.viewer.read("/users/me")
     assert (me["id"], me["email"]) == (api.viewer.id, api.viewer.email)
-    changed = api.viewer.patch("/users/me", json={"locale": "de", "password": NEW_PASSWORD})
+    body = {"locale": "de", "password": NEW_PASSWORD, "current_password": USER_PASSWORD}
+    changed = api.viewer.patch("/users/me", json=body)
     assert (changed.json()["locale"], changed.json()["version"]) == ("de", 2)
     assert api.login(api.viewer.email, NEW_PASSWORD).status_code == 200
+
+
+@pytest.mark.parametrize("current", ["not the password", "", "\0", "ü" * 100])
+def test_a_wrong_current_password_changes_nothing(api: Api, current: str) -> None:
+    answer = api.viewer.patch("/users/me", json={"password": NEW_PASSWORD, "current_password": current})
+    assert problem_of(answer) == (403, "wrong-password")
+    assert api.viewer.read("/users/me")["version"] == 1
+    assert api.login(api.viewer.email).status_code == 200
+
+
+@one_database
+@pytest.mark.parametrize("current", [{}, {"current_password": None}], ids=["left out", "null"])
+def test_a_new_password_needs_the_current_one(api: Api, current: dict[str, None]) -> None:
+    answer = api.viewer.patch("/users/me", json={"password": NEW_PASSWORD} | current)
+    assert wrong_fields(answer) == [("body.current_password", "missing")]
+
+
+def test_wrong_current_passwords_close_the_account_like_failed_logins(api: Api) -> None:
+    wrong = {"password": NEW_PASSWORD, "current_password": "not the password"}
+    for _ in range(AuthSettings().login_attempts):
+        assert problem_of(api.viewer.patch("/users/me", json=wrong)) == (403, "wrong-password")
+    right = wrong | {"current_password": USER_PASSWORD}
+    assert problem_of(api.viewer.patch("/users/me", json=right)) == (429, "too-many-attempts")
+
+
+def test_two_password_changes_at_once_need_the_password_of_their_moment(api: Api) -> None:
+    """The second was confirmed with a password that the first has replaced meanwhile."""
+    session = api.app.state.database.open_session()
+    body = UserPatch.model_validate({"password": NEW_PASSWORD})
+    actor = Actor(id=uuid.UUID(api.viewer.id), role=UserRole.VIEWER)
+    with session, pytest.raises(PasswordWrongError):
+        change_user(
+            session,
+            actor.user_id,
+            body,
+            actor=actor,
+            rounds=4,
+            if_match=IfMatch(versions=None),
+            confirmed_hash="the one before",
+        )
+
+
+def test_a_new_password_ends_the_tokens_from_before(api: Api) -> None:
+    own = {"password": NEW_PASSWORD, "current_password": USER_PASSWORD}
+    assert api.viewer.patch("/users/me", json=own).status_code == 200
+    assert api.admin.patch(f"/users/{api.editor.id}", json={"password": NEW_PASSWORD}).status_code == 200
+    for caller in (api.viewer, api.editor):
+        assert problem_of(caller.get("/users/me")) == (401, "invalid-token")
+        token = api.login(caller.email, NEW_PASSWORD).json()["access_token"]
+        assert api.anonymous.get("/users/me", headers=bearer(token)).status_code == 200
+
+
+def test_a_change_without_a_password_leaves_the_token(api: Api) -> None:
+    assert api.viewer.patch("/users/me", json={"locale": "de"}).status_code == 200
+    assert api.viewer.get("/users/me").status_code == 200
+
+
+def test_the_last_administrator_is_neither_deleted_nor_demoted(api: Api) -> None:
+    own = f"/users/{api.admin.id}"
+    replacement = {"email": api.admin.email, "role": "viewer", "locale": "en"}
+    for answer in (
+        api.admin.delete(own),
+        api.admin.patch(own, json={"role": "editor"}),
+        api.admin.put(own, json=replacement),
+    ):
+        assert problem_of(answer) == (409, "last-admin")
+    assert api.admin.put(own, json=replacement | {"role": "admin"}).status_code == 200
+    other = api.user("admin")
+    assert api.admin.patch(own, json={"role": "editor"}).status_code == 200
+    assert other.delete(own).status_code == 204
+    assert problem_of(other.delete(f"/users/{other.id}")) == (409, "last-admin")
+
+
+def test_administrators_who_delete_each_other_at_once_leave_one(api: Api) -> None:
+    first, second = api.user("admin"), api.user("admin")
+    pairs = [(first, second), (second, first)]
+    with ThreadPoolExecutor(2) as pool:
+        for answer in pool.map(lambda pair: pair[0].delete(f"/users/{pair[1].id}"), pairs):
+            assert answer.status_code in {204, 401, 403, 409}
+    left = [caller for caller in (first, second) if caller.get("/users").status_code == 200]
+    assert len(left) == 1
 
 
 @one_database

@@ -11,10 +11,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from pydantic import SecretStr
 
-from app.artifacts.s3 import S3CompatibleStorage
-from app.artifacts.storage import StorageFaultError
+from app.artifacts.s3 import JOIN_READ_TIMEOUT, S3CompatibleStorage
+from app.artifacts.storage import StorageFaultError, StoredPart
 from app.errors import StorageUnavailableError
-from app.settings import ArtifactSettings
+from app.settings import ArtifactSettings, ListenSettings
 from tests.artifacts.conftest import S3Store, s3_storage
 from tests.support.object_store import ObjectStore
 from tests.support.secrets import S3_ACCESS_KEY, S3_SECRET_KEY
@@ -152,6 +152,29 @@ def test_a_silent_server_is_tried_three_times_within_the_timeouts(silent_server:
     with pytest.raises(StorageUnavailableError):
         storage.stat("a")
     assert time.monotonic() - start < 3 * 0.05 + 1 + 2 + 1  # and two pauses of at most 1 and 2 s
+
+
+def test_joining_the_parts_waits_longer_and_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.artifacts.s3.JOIN_READ_TIMEOUT", timedelta(milliseconds=500))
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        endpoint_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        storage = storage_at(endpoint_url, read_timeout_seconds=timedelta(milliseconds=50))
+        start = time.monotonic()
+
+        with pytest.raises(StorageUnavailableError):
+            storage.complete_multipart("a", "upload", parts=[StoredPart(number=1, size_bytes=1, sha256=None, etag="a")])
+
+        assert time.monotonic() - start >= 0.5
+        listener.settimeout(0.2)
+        listener.accept()[0].close()
+        with pytest.raises(TimeoutError):
+            listener.accept()
+
+
+def test_joining_the_parts_ends_before_its_request_does() -> None:
+    assert JOIN_READ_TIMEOUT + timedelta(seconds=2) < ListenSettings().request_timeout_seconds
 
 
 def test_a_download_that_breaks_off_is_an_error_and_not_a_short_file(breaking_server: str) -> None:

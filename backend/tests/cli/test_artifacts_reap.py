@@ -7,13 +7,14 @@ import pty
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import delete, select
 
-from app.models import ArtifactState
+from app.models import ArtifactState, IdempotencyKey, LoginAttempt
 from app.settings import Settings
 from tests.cli.conftest import Run
 from tests.support.cli import LANDFALL
@@ -24,6 +25,7 @@ from tests.support.tools import free_port
 from tests.support.yard import DATA, PART, Yard, open_yard
 
 DAY = timedelta(days=1)
+NOTHING_PURGED = "0 idempotency keys and 0 failed logins purged\n"
 
 
 @pytest.fixture(params=["sqlite"])
@@ -47,7 +49,7 @@ def test_what_was_abandoned_goes_and_what_a_crash_left_unverified_is_finished(ya
 
     done = run("artifacts", "reap")
 
-    assert (done.exit_code, done.stdout) == (0, "1 removed, 1 verified, 0 failed\n")
+    assert (done.exit_code, done.stdout) == (0, f"1 removed, 1 verified, 0 failed\n{NOTHING_PURGED}")
     assert (yard.state(abandoned), yard.has_bytes(abandoned)) == (None, False)
     assert yard.state(unverified) == ArtifactState.AVAILABLE
     assert yard.state(fresh) == ArtifactState.PENDING
@@ -56,7 +58,30 @@ def test_what_was_abandoned_goes_and_what_a_crash_left_unverified_is_finished(ya
 def test_with_nothing_to_do_it_says_so(yard: Yard, run: Run) -> None:
     done = run("artifacts", "reap")
 
-    assert (done.exit_code, done.stdout) == (0, "0 removed, 0 verified, 0 failed\n")
+    assert (done.exit_code, done.stdout) == (0, f"0 removed, 0 verified, 0 failed\n{NOTHING_PURGED}")
+
+
+def test_expired_idempotency_keys_and_failed_logins_are_purged_even_with_the_store_away(
+    yard: Yard, run: Run, moto_store: ObjectStore
+) -> None:
+    now = datetime.now(UTC)
+    for store in ({}, store_environment(moto_store, "photos") | {"ARTIFACTS_ENDPOINT_URL": "http://127.0.0.1:9"}):
+        with yard.database.session() as session, session.begin():
+            session.execute(delete(IdempotencyKey))
+            session.execute(delete(LoginAttempt))
+            for name, age in {"old": DAY * 1.01, "fresh": DAY * 0.99}.items():
+                key = IdempotencyKey(user_id=yard.actor.user_id, key=name, fingerprint="", created_at=now - age)
+                session.add(key)
+            for name, age in {"old": timedelta(minutes=16), "fresh": timedelta(minutes=14)}.items():
+                session.add(LoginAttempt(email=name, occurred_at=now - age))
+
+        done = run("artifacts", "reap", **store)
+
+        assert done.exit_code == (1 if store else 0)
+        assert store or done.stdout.endswith("\n1 idempotency keys and 1 failed logins purged\n")
+        with yard.database.session(read_only=True) as session:
+            assert session.scalars(select(IdempotencyKey.key)).all() == ["fresh"]
+            assert session.scalars(select(LoginAttempt.email)).all() == ["fresh"]
 
 
 def test_a_bucket_is_rid_of_unfinished_uploads_and_verified_from(
@@ -78,7 +103,7 @@ def test_a_bucket_is_rid_of_unfinished_uploads_and_verified_from(
 
         done = run("artifacts", "reap", **store_environment(checking_store, artifacts.bucket))
 
-        assert (done.exit_code, done.stdout) == (0, "1 removed, 1 verified, 0 failed\n")
+        assert (done.exit_code, done.stdout) == (0, f"1 removed, 1 verified, 0 failed\n{NOTHING_PURGED}")
         assert yard.state(unverified) == ArtifactState.AVAILABLE
         assert s3.list_multipart_uploads(Bucket=artifacts.bucket).get("Uploads", []) == []
 
@@ -105,7 +130,7 @@ def test_one_that_cannot_be_removed_is_told_and_does_not_stop_the_others(yard: Y
 
     done = run("artifacts", "reap")
 
-    assert (done.exit_code, done.stdout) == (1, "1 removed, 0 verified, 1 failed\n")
+    assert (done.exit_code, done.stdout) == (1, f"1 removed, 0 verified, 1 failed\n{NOTHING_PURGED}")
     assert f"{stuck} could not be reaped: directory {yard.directory}: Is a directory" in done.stderr
     assert (yard.state(stuck), yard.state(other)) == (ArtifactState.FAILED, None)
 

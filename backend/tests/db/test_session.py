@@ -142,6 +142,22 @@ def test_a_request_whose_statement_times_out_is_told_to_come_back(settings: Sett
         assert api.editor.patch(f"/tasks/{made['id']}", json={"title": "Free"}).status_code == 200
 
 
+@POSTGRESQL
+def test_a_write_to_a_database_that_became_read_only_is_told_to_come_back(settings: Settings) -> None:
+    app = create_app(settings)
+    with TestClient(app) as client:
+        api = Api(app, client, Document(app.openapi()))
+        made = api.editor.create("/tasks", task())
+        engine = app.state.database.engine
+        with engine.begin() as connection:  # as a standby after a failover
+            connection.execute(text(f'ALTER DATABASE "{engine.url.database}" SET default_transaction_read_only = on'))
+        engine.dispose()
+        answer = api.editor.patch(f"/tasks/{made['id']}", json={"title": "Changed"})
+        assert problem_of(answer) == (503, "database-unavailable")
+        assert answer.headers["Retry-After"]
+        assert api.editor.get(f"/tasks/{made['id']}").status_code == 200
+
+
 @pytest.mark.parametrize("path", ["/forgets", "/fails"])
 def test_a_request_that_leaves_its_transaction_open_is_rolled_back_and_its_connection_returned(
     database: DatabaseSessionManager, path: str

@@ -124,11 +124,13 @@ def make_edge(tmp_path: Path) -> MakeEdge:
         waiting: int = 4,
         wait: float = 5,
         deadline: float = 5,
+        body_timeout: float = 5,
         max_body_bytes: int = 1024,
         trusted_proxies: list[str] | None = None,
     ) -> Edge:
         listen = ListenSettings(
             max_body_bytes=max_body_bytes,
+            body_timeout_seconds=timedelta(seconds=body_timeout),
             request_timeout_seconds=timedelta(seconds=deadline),
             trusted_proxies=trusted_proxies or [],
         )

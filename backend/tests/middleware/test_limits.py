@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from starlette.types import Message
 
 from tests.middleware.conftest import MakeEdge, until
 
@@ -35,6 +36,54 @@ async def test_a_body_that_turns_out_too_large_is_refused(make_edge: MakeEdge) -
 async def test_a_body_of_just_the_limit_passes(make_edge: MakeEdge) -> None:
     async with make_edge(max_body_bytes=1024).client() as client:
         assert (await client.post("/api/v1/things/a", content=b"x" * 1024)).status_code == 200
+
+
+async def test_a_body_in_parts_arrives_whole(make_edge: MakeEdge) -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        for part in (b"one, ", b"", b"two"):
+            yield part
+
+    async with make_edge().client() as client:
+        assert (await client.post("/api/v1/things/a", content=parts())).json() == "one, two"
+
+
+async def test_bodies_that_do_not_come_take_no_place_and_are_given_up(make_edge: MakeEdge) -> None:
+    async def stalled() -> AsyncIterator[bytes]:
+        yield b"x"
+        await asyncio.Event().wait()
+
+    edge = make_edge(in_flight=1, waiting=0, body_timeout=0.5)
+    edge.gate.set()
+    async with edge.client() as client, asyncio.TaskGroup() as group:
+        requests = [group.create_task(client.post("/api/v1/things/a", content=stalled())) for _ in range(40)]
+        await until(lambda: edge.sample("http_requests_in_flight") == 40)
+        meanwhile = await client.get("/api/v1/things/b")
+        assert not any(request.done() for request in requests)
+    assert (meanwhile.status_code, edge.begun) == (200, ["b"])
+    answers = [request.result() for request in requests]
+    assert {(answer.status_code, answer.headers["Connection"]) for answer in answers} == {(503, "close")}
+    assert {answer.json()["type"] for answer in answers} == {"https://landfall.dev/problems/timeout"}
+    assert edge.sample("http_requests_refused_total", reason="body timeout") == 40
+
+
+async def test_a_client_that_leaves_amid_its_body_is_not_answered(make_edge: MakeEdge) -> None:
+    edge = make_edge()
+    messages: list[Message] = [
+        {"type": "http.request", "body": b"half", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [(b"content-length", b"9")]
+    scope = {"type": "http", "method": "POST", "path": "/api/v1/things/a", "query_string": b"", "headers": headers}
+    await edge.app(scope, receive, send)
+    assert (sent, edge.begun) == ([], [])
 
 
 async def test_a_late_answer_is_given_up_in_time(make_edge: MakeEdge) -> None:

@@ -102,6 +102,38 @@ def test_a_database_with_rows_goes_down_to_nothing_and_up_again(
     assert added == [10, 10]
 
 
+def test_uploads_under_way_keep_the_part_size_that_they_were_announced_with(blank: Settings, engine: Engine) -> None:
+    migrate.upgrade(blank, target="5c1e7a94b2f0")
+    threshold = blank.artifacts.multipart_threshold_bytes
+    user, columns = "0" * 32, "owner_id, file_name, media_type, sha256, metadata"
+    with engine.begin() as connection:
+        connection.execute(
+            text("INSERT INTO users (id, email, password_hash, role, locale) VALUES (:id, 'a', '', 'editor', 'en')"),
+            {"id": user},
+        )
+        for number, (state, size) in enumerate(
+            [("pending", threshold), ("pending", threshold - 1), ("available", threshold)]
+        ):
+            values = "VALUES (:id, :user, 'a', 'a/b', :sha256, '{}', :key, :state, :size)"
+            connection.execute(
+                text(f"INSERT INTO artifacts (id, {columns}, storage_key, state, size_bytes) {values}"),
+                {
+                    "id": f"{number:032}",
+                    "user": user,
+                    "sha256": "0" * 64,
+                    "key": str(number),
+                    "state": state,
+                    "size": size,
+                },
+            )
+
+    migrate.upgrade(blank)
+
+    with engine.connect() as connection:
+        kept = connection.scalars(text("SELECT part_size_bytes FROM artifacts ORDER BY storage_key")).all()
+    assert kept == [blank.artifacts.part_size_bytes, None, None]
+
+
 def test_going_up_at_head_changes_nothing(blank: Settings, engine: Engine) -> None:
     migrate.upgrade(blank)
     before = schema_of(engine)

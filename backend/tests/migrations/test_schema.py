@@ -24,7 +24,7 @@ B_TREES = {
     "artifacts": ["created_at,id", "owner_id", "site_id", "state,updated_at", "task_id"],
     "audit_events": ["actor_id", "occurred_at,id", "subject_id"],
     "idempotency_keys": ["created_at"],
-    "login_attempts": ["client,occurred_at", "email,occurred_at"],
+    "login_attempts": ["client,occurred_at", "email,occurred_at", "occurred_at"],
     "sites": ["created_at,id", "kind", "name,id"],
     "tasks": ["created_at,id", "due_at", "owner_id", "priority", "site_id", "status"],
     "users": ["created_at,id"],

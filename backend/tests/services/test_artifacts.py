@@ -6,15 +6,17 @@ import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from app.errors import ArtifactStateError, NotFoundError, StorageUnavailableError, UploadMissingError
 from app.models import ArtifactState, DeletedObject
-from app.services.artifacts import Reaped
+from app.services.artifacts import Multipart, Reaped, Single
 from app.services.verification import Verifier
 from app.settings import Settings
+from tests.support.failing import Failing
 from tests.support.held_storage import HeldStorage
 from tests.support.tools import wait_until
 from tests.support.yard import ANY_VERSION, DATA, PART, Yard, key, open_yard
@@ -148,20 +150,98 @@ def test_bytes_that_vanished_before_they_were_verified_fail(yard: Yard) -> None:
 
 
 def test_what_cannot_be_verified_is_told_and_stays_for_the_reaper(yard: Yard, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "app.services.verification")
     artifact_id = yard.uploaded(PART)
     yard.complete(artifact_id)
     objects = yard.directory / "objects"
     objects.rename(objects.with_name("elsewhere"))
     objects.write_text("")  # no directory
-    verifier = Verifier(yard.service(), yard.database)
+    verifier = Verifier(yard.service(), yard.database, retry_seconds=(0.01, 0.01))
     verifier.start()
 
     verifier.submit(artifact_id, actor=yard.actor)
 
-    wait_until(lambda: "stays unverified" in caplog.text, timeout_seconds=5, what="a warning")
+    wait_until(lambda: "until the reaper runs" in caplog.text, timeout_seconds=5, what="a warning")
     verifier.stop()
     assert "Not a directory" in caplog.text
+    assert caplog.text.count("next try") == 2
     assert yard.state(artifact_id) == VERIFYING
+
+
+def test_a_verification_that_failed_is_tried_again(yard: Yard) -> None:
+    artifact_id = yard.uploaded(PART)
+    yard.complete(artifact_id)
+    storage: Any = Failing(yard.storage, "read", times=2)
+    verifier = Verifier(yard.service(storage), yard.database, retry_seconds=(0.01, 0.01))
+    verifier.start()
+
+    verifier.submit(artifact_id, actor=yard.actor)
+
+    wait_until(lambda: yard.state(artifact_id) == AVAILABLE, timeout_seconds=5, what="the third try")
+    verifier.stop()
+    assert yard.actions(artifact_id) == ["complete", "create", "verify"]
+
+
+def test_what_a_process_left_unverified_the_next_one_finishes(yard: Yard) -> None:
+    left, young = yard.uploaded(PART), yard.uploaded(PART)
+    for artifact_id in (left, young):
+        yard.complete(artifact_id)
+    yard.age(left, timedelta(minutes=2))
+    verifier = Verifier(yard.service(), yard.database)
+
+    verifier.start()
+
+    wait_until(lambda: yard.state(left) == AVAILABLE, timeout_seconds=5, what="the verification")
+    verifier.stop()
+    assert yard.state(young) == VERIFYING
+
+
+def test_what_was_left_just_before_is_finished_when_it_is_old_enough(yard: Yard) -> None:
+    left = yard.uploaded(PART)
+    yard.complete(left)
+    verifier = Verifier(yard.service(), yard.database, others_work=timedelta(seconds=1))
+
+    verifier.start()
+
+    wait_until(lambda: yard.state(left) == AVAILABLE, timeout_seconds=10, what="the verification")
+    verifier.stop()
+
+
+def test_a_database_that_is_away_at_the_start_is_asked_again(yard: Yard) -> None:
+    left = yard.uploaded(PART)
+    yard.complete(left)
+    yard.age(left, timedelta(minutes=2))
+    service: Any = Failing(yard.service(), "unverified", times=1)
+    verifier = Verifier(service, yard.database, retry_seconds=(0.01,))
+
+    verifier.start()
+
+    wait_until(lambda: yard.state(left) == AVAILABLE, timeout_seconds=5, what="the verification")
+    verifier.stop()
+
+
+@pytest.mark.parametrize("changes", [{"part_size_bytes": 7 * 1024**2}, {"multipart_threshold_bytes": 64 * 1024**2}])
+def test_an_upload_under_way_outlives_a_change_of_the_settings(yard: Yard, changes: dict[str, int]) -> None:
+    data = PART + b"the rest"
+    begun = yard.announce(data)
+    yard.ask_for_part(begun)
+    yard.settings = yard.settings.model_copy(update=changes)
+
+    assert len(yard.ask_for_part(begun)) == 1
+    with yard.database.session() as session:
+        assert yard.service().upload(session, begun) == Multipart(part_size_bytes=len(PART), part_count=2)
+        with pytest.raises(UploadMissingError, match="part 1 of 2"):
+            yard.complete(begun)
+
+
+def test_a_single_upload_stays_one_when_the_threshold_falls(yard: Yard) -> None:
+    announced = yard.announce()
+    yard.settings = yard.settings.model_copy(update={"multipart_threshold_bytes": 1})
+
+    with yard.database.session() as session:
+        assert isinstance(yard.service().upload(session, announced), Single)
+    with pytest.raises(ArtifactStateError):
+        yard.ask_for_part(announced)
 
 
 def test_the_reaper_removes_what_was_never_completed_and_leaves_what_is_fresh(yard: Yard) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,11 +11,13 @@ import bcrypt
 import jwt
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.errors import CredentialsInvalidError, TokenInvalidError
-from app.models import User
-from app.services.auth import ALGORITHM, ISSUER, Authenticator
+from app.errors import CredentialsInvalidError, LoginLimitedError, PasswordWrongError, TokenInvalidError
+from app.models import LoginAttempt, User, UserRole
+from app.services.auth import ALGORITHM, ISSUER, PASSWORD_CLAIM, Authenticator
+from app.services.changes import Actor
 from app.settings import AuthSettings
 from tests.support.secrets import OLD_SIGNING_KEY, SIGNING_KEY, USER_PASSWORD
 
@@ -47,7 +50,7 @@ def test_a_token_leads_back_to_its_user_as_they_are_now(session: Session, user: 
     user.role = "admin"
     session.commit()
     actor = make(SIGNING_KEY).authenticate(session, token, client="203.0.113.9", request_id="7")
-    assert (actor.id, actor.role, actor.locale, actor.client) == (user.id, "admin", "de", "203.0.113.9")
+    assert (actor.id, actor.role, actor.client) == (user.id, "admin", "203.0.113.9")
 
 
 def test_an_unknown_users_password_costs_the_same_work(
@@ -89,17 +92,17 @@ def test_without_a_configured_key_tokens_end_with_the_process(session: Session, 
 
 def test_a_token_expires(session: Session, user: User) -> None:
     lifetime = timedelta(minutes=5)
-    token = make(SIGNING_KEY, token_expires_seconds=lifetime).issue(user.id)
+    token = make(SIGNING_KEY, token_expires_seconds=lifetime).issue(user.id, password_hash=user.password_hash)
     claims = jwt.decode(token.text, options={"verify_signature": False})
     assert (token.expires_in, claims["exp"] - claims["iat"]) == (lifetime, 300)
     settings = AuthSettings(signing_keys=[SecretStr(SIGNING_KEY)], bcrypt_rounds=4)
     late = Authenticator(settings.model_copy(update={"token_expires_seconds": timedelta(seconds=-1)}))
     with pytest.raises(TokenInvalidError):
-        whose(make(SIGNING_KEY), session, late.issue(user.id).text)
+        whose(make(SIGNING_KEY), session, late.issue(user.id, password_hash=user.password_hash).text)
 
 
 def key_id(authenticator: Authenticator) -> str:
-    kid: str = jwt.get_unverified_header(authenticator.issue(uuid.uuid4()).text)["kid"]
+    kid: str = jwt.get_unverified_header(authenticator.issue(uuid.uuid4(), password_hash="").text)["kid"]
     return kid
 
 
@@ -108,7 +111,8 @@ KID = key_id(make(SIGNING_KEY))
 
 def forge(*, key: str = SIGNING_KEY, algorithm: str = ALGORITHM, kid: Any = KID, **claims: Any) -> str:
     """A token that is right but for what is given; a claim of None is left out."""
-    whole = {"iss": ISSUER, "sub": str(uuid.UUID(int=7)), "exp": datetime.now(UTC) + timedelta(hours=1)} | claims
+    expires = datetime.now(UTC) + timedelta(hours=1)
+    whole = {"iss": ISSUER, "sub": str(uuid.UUID(int=7)), "exp": expires, PASSWORD_CLAIM: "0" * 16} | claims
     kept = {name: value for name, value in whole.items() if value is not None}
     return jwt.encode(kept, key, algorithm=algorithm, headers={"kid": kid} if kid else {})
 
@@ -139,7 +143,60 @@ def test_any_other_token_is_invalid(session: Session, token: str | None) -> None
 
 
 def test_a_forged_token_that_is_right_in_all_is_valid(session: Session, user: User) -> None:
-    assert whose(make(SIGNING_KEY), session, forge(sub=str(user.id))) == user.id
+    password = hashlib.sha256(user.password_hash.encode()).hexdigest()[:16]
+    token = forge(sub=str(user.id), **{PASSWORD_CLAIM: password})
+    assert whose(make(SIGNING_KEY), session, token) == user.id
+
+
+@pytest.mark.parametrize("claim", [None, "", "0" * 16, 0, []])
+def test_a_token_without_its_users_password_fingerprint_is_invalid(session: Session, user: User, claim: Any) -> None:
+    with pytest.raises(TokenInvalidError):
+        whose(make(SIGNING_KEY), session, forge(sub=str(user.id), **{PASSWORD_CLAIM: claim}))
+
+
+def test_a_new_password_ends_the_old_ones_tokens_within_the_same_second(session: Session, user: User) -> None:
+    old = login(make(SIGNING_KEY), session)
+    user.password_hash = bcrypt.hashpw(USER_PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+    session.commit()
+    new = login(make(SIGNING_KEY), session)
+    assert whose(make(SIGNING_KEY), session, new) == user.id
+    with pytest.raises(TokenInvalidError):
+        whose(make(SIGNING_KEY), session, old)
+
+
+def failures(session: Session) -> int:
+    with session.begin():
+        return session.scalar(select(func.count()).select_from(LoginAttempt)) or 0
+
+
+def test_a_login_counts_only_once_the_password_is_found_wrong(
+    session: Session, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Observed at the library: nothing is written before a password is compared, or logins at once add up."""
+    during: list[int] = []
+    real = bcrypt.checkpw
+
+    def observed(password: bytes, hashed: bytes) -> bool:
+        during.append(failures(session))
+        return real(password, hashed)
+
+    monkeypatch.setattr(bcrypt, "checkpw", observed)
+    login(make(SIGNING_KEY), session)
+    with pytest.raises(CredentialsInvalidError):
+        login(make(SIGNING_KEY), session, password="not the password")
+    assert (during, failures(session)) == ([0, 0], 1)
+
+
+def test_confirming_a_password_fails_like_a_login(session: Session, user: User) -> None:
+    authenticator = make(SIGNING_KEY, login_attempts=2)
+    actor = Actor(id=user.id, role=UserRole.EDITOR)
+    assert authenticator.confirm(session, actor=actor, password=USER_PASSWORD) == user.password_hash
+    session.rollback()
+    for _ in range(2):
+        with pytest.raises(PasswordWrongError):
+            authenticator.confirm(session, actor=actor, password="not the password")
+    with pytest.raises(LoginLimitedError):
+        authenticator.confirm(session, actor=actor, password=USER_PASSWORD)
 
 
 def test_keys_for_other_purposes_differ_from_one_another() -> None:

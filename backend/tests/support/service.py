@@ -82,7 +82,7 @@ class Service:
         return self.process.wait(START_SECONDS)
 
     def stop(self) -> None:
-        """End it politely, kill it when it does not; its log goes to the test's output, where secrets are looked for."""
+        """End it politely, else kill it; its log goes to the test's output, where secrets are looked for."""
         if self.process is None:
             return
         self.process.terminate()

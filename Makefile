@@ -10,11 +10,12 @@ UV_VERSION := 0.13.8
 BIN := .venv/bin
 READY := .venv/.ready
 IMAGE ?= landfall-backend
+OPERATOR := k8s/operator
 UV := $(BIN)/uv --quiet --no-python-downloads
 
 # The lock holds names, versions and hashes; its header shows the same command.
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	backend/pyproject.toml --group pyproject.toml:dev -o requirements.lock
+	backend/pyproject.toml k8s/operator/pyproject.toml --group pyproject.toml:dev -o requirements.lock
 
 export UV_PYTHON := $(CURDIR)/$(BIN)/python
 
@@ -35,11 +36,16 @@ image: $(READY) ## build the service's image and test it; needs Docker
 	@docker build --quiet --network host --file backend/Dockerfile --tag $(IMAGE) .
 	@TEST_IMAGE=$(IMAGE) $(BIN)/python -m pytest backend/tests/container
 
+.PHONY: e2e
+e2e: $(READY) ## test the operator on the local cluster that KUBECONFIG names
+	@$(BIN)/python -m pytest k8s/e2e $(args)
+
 .PHONY: lint
 lint: $(READY) ## check style, format, types and the direction of imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@MYPYPATH=k8s/e2e:$(OPERATOR):$(OPERATOR)/tests:$(OPERATOR)/landfall_operator/runner $(BIN)/mypy $(OPERATOR)/landfall_operator $(OPERATOR)/tests k8s/e2e/*.py
 	@$(BIN)/lint-imports
 
 .PHONY: format
@@ -73,7 +79,7 @@ clean: ## remove the environment and all caches; data in backend/var stays
 .PHONY: .venv
 .venv: $(READY)
 
-$(READY): requirements.lock pyproject.toml backend/pyproject.toml Makefile
+$(READY): requirements.lock pyproject.toml backend/pyproject.toml k8s/operator/pyproject.toml Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "Landfall needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) -V 2>/dev/null || echo missing)." \
 			"Name another one: make PYTHON=python3.13" >&2; exit 1; }
@@ -87,5 +93,5 @@ $(READY): requirements.lock pyproject.toml backend/pyproject.toml Makefile
 	@test "$$($(BIN)/uv --version 2>/dev/null | cut -d' ' -f2)" = $(UV_VERSION) || \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@$(UV) pip sync --require-hashes requirements.lock
-	@$(UV) pip install --no-deps --editable backend
+	@$(UV) pip install --no-deps --editable backend --editable k8s/operator
 	@touch $@

@@ -1,0 +1,10 @@
+"""two_heads b2"""
+
+from alembic import op
+
+revision = "b2"
+down_revision = "a1"
+
+
+def upgrade() -> None:
+    op.execute("SELECT 1")

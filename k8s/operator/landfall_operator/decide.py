@@ -1,0 +1,399 @@
+"""What to do next for one Migration: a pure function of what is there. It runs as often as anything changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from landfall_operator import lineage
+from landfall_operator.conditions import Verdict, condition, conditions
+from landfall_operator.constants import (
+    ANNOTATION_APPROVE,
+    ANNOTATION_APPROVED_BY,
+    FIRST_RETRY_SECONDS,
+    HISTORY_LENGTH,
+    LONGEST_RETRY_SECONDS,
+    MAX_ATTEMPTS,
+)
+from landfall_operator.views import Json, Migration, Run, stamp
+
+OwnerGone = Callable[[Json], bool]
+
+# What outlives the runs that told it.
+KEPT = (
+    "state",
+    "currentRevision",
+    "targetRevision",
+    "pendingCount",
+    "pending",
+    "plan",
+    "lineage",
+    "lineageSha256",
+    "gatesMarkedAt",
+    "settledRun",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewJob:
+    phase: str
+    attempt: int
+    plan_sha256: str | None = None
+    take_over: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """The whole next status, and at most one deed."""
+
+    status: dict[str, Any]
+    verdict: Verdict
+    create: NewJob | None = None
+    delete: str | None = None
+    read_plan: Run | None = None
+    read_lineage: Run | None = None
+    requeue_seconds: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Step:
+    verdict: Verdict
+    create: NewJob | None = None
+    delete: str | None = None
+    read_plan: Run | None = None
+    requeue_seconds: float | None = None
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+def decide(migration: Migration, runs: Sequence[Run], *, now: datetime, owner_gone: OwnerGone) -> Decision:
+    """The next status and deed; asking again without a change in the cluster gives the same."""
+    step = _Decider(migration, runs, now, owner_gone).step()
+    status = _status(migration, runs, step, now)
+    return Decision(
+        status=status,
+        verdict=step.verdict,
+        create=step.create,
+        delete=step.delete,
+        read_plan=step.read_plan,
+        read_lineage=_unread_lineage(migration, runs),
+        requeue_seconds=step.requeue_seconds,
+    )
+
+
+class _Decider:
+    def __init__(self, migration: Migration, runs: Sequence[Run], now: datetime, owner_gone: OwnerGone) -> None:
+        self._migration = migration
+        self._runs = runs
+        self._now = now
+        self._owner_gone = owner_gone
+
+    def step(self) -> _Step:
+        return self._blocked() or self._settled() or self._work()
+
+    def _work(self) -> _Step:
+        return self._planned() if self._migration.two_phases else self._apply(None)
+
+    def _blocked(self) -> _Step | None:
+        """What keeps anything from being started now."""
+        migration = self._migration
+        active = [run for run in self._runs if not run.finished]
+        if active:
+            return self._while_active(active[0])
+        if migration.image is None:
+            name = migration.spec["from"]["deploymentRef"]["name"]
+            return _waiting("DeploymentMissing", f"There is no Deployment {name} to take the image from.")
+        if migration.spec["suspend"]:
+            return _Step(verdict=Verdict(kind="idle", reason="Suspended", message="Suspended by spec.suspend."))
+        return None
+
+    def _settled(self) -> _Step | None:
+        """Work that was done stays done when its Job has been cleaned away."""
+        status, key = self._migration.status, self._migration.run_key
+        ready = condition(status, "Ready")
+        if (
+            status.get("settledRun") != key
+            or any(run.key == key for run in self._runs)
+            or ready.get("status") != "True"
+        ):
+            return None
+        return _Step(verdict=Verdict(kind="ready", reason=ready["reason"], message=ready["message"]))
+
+    def _while_active(self, run: Run) -> _Step:
+        """A running Job is never deleted; one whose container cannot ever start gives way to a newer spec."""
+        outdated = run.key != self._migration.run_key
+        if run.hopeless and not run.started:
+            if outdated:
+                return _Step(verdict=_progress("Replacing", f"The Job {run.job} could not start."), delete=run.job)
+            message = f"{run.trouble}. {_start_advice(run)}"
+            return _Step(verdict=Verdict(kind="stalled", reason=run.hopeless, message=message))
+        what = "an older spec's Job" if outdated else "the Job"
+        return _Step(verdict=_progress("Running", f"Waiting for {what} {run.job}."))
+
+    def _planned(self) -> _Step:
+        migration = self._migration
+        plan_run = self._latest("plan")
+        if plan_run is None:
+            return self._start("plan", 1)
+        reason = plan_run.report.get("reason")
+        if plan_run.report.get("outcome") != "Planned" or reason == "NothingToDo":
+            return self._ready(plan_run) if reason == "NothingToDo" else self._failed(plan_run)
+        if reason == "NotPlannable":
+            advice = "Make the revisions work with `alembic upgrade --sql`, or use mode Auto with destructive Allow."
+            return _stalled("NotPlannable", f"{plan_run.report.get('message')} {advice}", plan_run)
+        plan = migration.status.get("plan") or {}
+        if plan.get("job") != plan_run.job:
+            return _Step(verdict=_progress("Planning", "Reading the plan."), read_plan=plan_run)
+        applied = self._latest("apply")
+        if applied and applied.report.get("reason") == "PlanChanged" and _after(applied, plan_run):
+            return self._start("plan", plan_run.attempt + 1)
+        return self._after_plan(plan, plan_run)
+
+    def _after_plan(self, plan: Json, plan_run: Run) -> _Step:
+        migration = self._migration
+        destructive = [f for f in plan.get("findings") or [] if f["severity"] == "Destructive"]
+        rule = migration.policy["destructive"]
+        words = f"{plan_run.report.get('pendingCount')} revisions are pending"
+        where = (
+            f"kubectl get configmap {plan.get('configMap')} -n {migration.namespace} -o jsonpath='{{.data.plan\\.sql}}'"
+        )
+        if destructive and rule == "Deny":
+            listed = "; ".join(f["message"] for f in destructive[:3])
+            return _stalled(
+                "DestructiveDenied",
+                f"{words}, and policy.destructive is Deny: {listed}. Read the plan: {where}",
+                plan_run,
+            )
+        if migration.spec["mode"] == "Plan":
+            return _Step(
+                verdict=Verdict(
+                    kind="idle", reason="Planned", message=f"{words}; mode Plan applies none. Read the plan: {where}"
+                )
+            )
+        must_ask = migration.spec["mode"] == "Approve" or (destructive and rule == "Approve")
+        fields: dict[str, Any] = {}
+        if must_ask:
+            if migration.annotations.get(ANNOTATION_APPROVE) != plan["sha256"]:
+                command = f"kubectl landfall approve {migration.name} -n {migration.namespace}"
+                return _waiting("ApprovalNeeded", f"{words} and wait for an approval of this plan: {command}")
+            fields = self._approval(plan)
+        step = self._apply(plan["sha256"])
+        return _Step(**{**vars(step), "fields": {**step.fields, **fields}})
+
+    def _approval(self, plan: Json) -> dict[str, Any]:
+        if plan.get("approvedAt"):
+            return {}
+        by = self._migration.annotations.get(ANNOTATION_APPROVED_BY, "unknown")
+        return {"plan": {**plan, "approvedBy": by, "approvedAt": stamp(self._now)}}
+
+    def _apply(self, plan_sha256: str | None) -> _Step:
+        run = self._latest("apply")
+        if run is None:
+            return self._start("apply", 1, plan_sha256)
+        if run.report.get("outcome") == "Succeeded":
+            return self._ready(run)
+        if run.report.get("reason") == "PlanChanged":
+            # Planned anew, and approved again where that is asked: this is the next attempt.
+            return self._start("apply", run.attempt + 1, plan_sha256)
+        return self._failed(run, plan_sha256)
+
+    def _failed(self, run: Run, plan_sha256: str | None = None) -> _Step:
+        report = run.report
+        reason, message, transient = _why(run)
+        if reason == "RevisionUnknown":
+            return self._unknown_revision(run)
+        if reason == "Conflict" and self._owner_gone(report.get("claim") or {}):
+            return self._start(run.phase, run.attempt + 1, plan_sha256, take_over=True)
+        if not transient or run.attempt >= MAX_ATTEMPTS:
+            return _stalled(reason, message, run)
+        pause = min(FIRST_RETRY_SECONDS * 2 ** (run.attempt - 1), LONGEST_RETRY_SECONDS)
+        due = (run.ended or self._now) + timedelta(seconds=pause)
+        if self._now >= due:
+            return self._start(run.phase, run.attempt + 1, plan_sha256)
+        wait = (due - self._now).total_seconds()
+        verdict = _progress("Retrying", f"Attempt {run.attempt} ended: {message} Next attempt at {stamp(due)}.")
+        return _Step(
+            verdict=verdict, requeue_seconds=wait, fields={"nextRetryAt": stamp(due), "failure": _failure(run)}
+        )
+
+    def _unknown_revision(self, run: Run) -> _Step:
+        """Ahead of the image, diverged from it, or never seen: told by what earlier images carried."""
+        current = run.report.get("current") or []
+        heads = run.report.get("heads") or []
+        lines = self._migration.status.get("lineage") or []
+        relations = [lineage.descends(lines, revision, heads) for revision in current]
+        at = ", ".join(current)
+        if None in relations:
+            message = (
+                f"The database is at {at}, which no image seen here carries. "
+                "Deploy the image that has it, or stamp the database with a revision that this image knows."
+            )
+            return _stalled("RevisionUnknown", message, run, state="Unknown")
+        if not all(relations):
+            message = (
+                f"The database is at {at}, which does not descend from this image's {', '.join(heads)}: two lines of "
+                "revisions were applied from different branches. Merge them in one image."
+            )
+            return _stalled("Diverged", message, run, state="Diverged")
+        message = f"The database is at {at}, newer than this image's {', '.join(heads)}"
+        if self._migration.policy["onAhead"] == "Block":
+            return _stalled("Ahead", f"{message}, and policy.onAhead is Block.", run, state="Ahead")
+        verdict = Verdict(kind="ready", reason="Ahead", message=f"{message}: as after a rollback.")
+        return _Step(verdict=verdict, fields={"state": "Ahead"})
+
+    def _ready(self, run: Run) -> _Step:
+        message = str(run.report.get("message"))
+        if others := self._other_digests(run):
+            message += f" Note: the tag {run.image} was another image before ({others[0][:19]}…); pin a digest."
+        verdict = Verdict(kind="ready", reason="UpToDate", message=message)
+        return _Step(verdict=verdict, fields={"state": "UpToDate"})
+
+    def _other_digests(self, run: Run) -> list[str]:
+        seen = self._migration.status.get("history") or []
+        image = self._migration.image
+        return [
+            entry["imageDigest"]
+            for entry in seen
+            if entry.get("image") == image and entry.get("imageDigest") not in {None, run.digest} and run.digest
+        ]
+
+    def _latest(self, phase: str) -> Run | None:
+        runs = [run for run in self._runs if run.key == self._migration.run_key and run.phase == phase]
+        return max(runs, key=lambda run: run.attempt, default=None)
+
+    def _start(self, phase: str, attempt: int, plan_sha256: str | None = None, *, take_over: bool = False) -> _Step:
+        words = "Planning" if phase == "plan" else "Applying"
+        new = NewJob(phase=phase, attempt=attempt, plan_sha256=plan_sha256, take_over=take_over)
+        return _Step(verdict=_progress(words, f"{words}, attempt {attempt}."), create=new)
+
+
+def _progress(reason: str, message: str) -> Verdict:
+    return Verdict(kind="reconciling", reason=reason, message=message)
+
+
+def _waiting(reason: str, message: str) -> _Step:
+    return _Step(verdict=_progress(reason, message))
+
+
+def _stalled(reason: str, message: str, run: Run, *, state: str | None = None) -> _Step:
+    fields: dict[str, Any] = {"failure": _failure(run)}
+    if state:
+        fields["state"] = state
+    return _Step(verdict=Verdict(kind="stalled", reason=reason, message=message), fields=fields)
+
+
+def _after(one: Run, other: Run) -> bool:
+    return one.ended is not None and other.ended is not None and one.ended >= other.ended
+
+
+def _why(run: Run) -> tuple[str, str, bool]:
+    """Reason, message, and whether another attempt may help; without a report from what Kubernetes says."""
+    report = run.report
+    if report.get("reason"):
+        revision = f"Revision {report['revision']}: " if report.get("revision") else ""
+        statement = f" Statement: {report['statement']}" if report.get("statement") else ""
+        message = f"{revision}{report.get('message')}{statement}"
+        return str(report["reason"]), message, bool(report.get("transient"))
+    trouble = run.trouble or "The Job's pod has gone without a report."
+    if "executable file not found" in trouble or "no such file or directory" in trouble:
+        return "InterpreterMissing", f"{trouble} Name the interpreter that has Alembic in spec.alembic.python.", False
+    if "OOMKilled" in trouble:
+        return "OutOfMemory", f"{trouble} Raise the memory limit in spec.template.resources.", False
+    if "DeadlineExceeded" in trouble:
+        return "DeadlineExceeded", f"{trouble} Raise spec.policy.deadline, or look at what the run waited for.", False
+    if run.pod is None or "137" in trouble or "143" in trouble:
+        return "PodLost", trouble, True
+    return "RunnerCrashed", f"{trouble} See the log: kubectl logs job/{run.job}", False
+
+
+def _start_advice(run: Run) -> str:
+    if run.hopeless == "ImagePullFailed":
+        return "Correct spec.image, or give its registry's credentials in spec.template.imagePullSecrets."
+    if run.hopeless == "ConfigurationMissing":
+        return "Create the Secret or its key that spec.database.urlFrom names."
+    return "See the Job's pod."
+
+
+def _failure(run: Run) -> dict[str, Any]:
+    names = {"revision": "revision", "sqlstate": "sqlstate", "statement": "statement", "log": "log"}
+    return {name: run.report[key] for name, key in names.items() if run.report.get(key)}
+
+
+def _status(migration: Migration, runs: Sequence[Run], step: _Step, now: datetime) -> dict[str, Any]:
+    """The old status with what the latest report and this step say."""
+    old = dict(migration.status)
+    status: dict[str, Any] = {name: old[name] for name in KEPT if name in old}
+    status["observedGeneration"] = migration.generation
+    finished = sorted((r for r in runs if r.finished), key=lambda r: (r.ended or now, r.attempt))
+    mine = [run for run in finished if run.key == migration.run_key]
+    if mine:
+        status |= _seen(mine[-1].report)
+    status["attempts"] = max((r.attempt for r in runs if r.key == migration.run_key), default=0)
+    if migration.image:
+        status["image"] = migration.image
+    last = mine[-1] if mine else None
+    status["imageDigest"] = (last.digest if last else None) or old.get("imageDigest")
+    active = next((run for run in runs if not run.finished), None)
+    shown = active or last
+    if shown:
+        status["runner"] = {"job": shown.job, "phase": shown.phase}
+    status["history"] = _history(old.get("history") or [], finished)
+    plan = status.get("plan")
+    if plan and not any(run.job == plan.get("job") and run.key == migration.run_key for run in runs):
+        del status["plan"]  # another image, target or policy: the plan and its approval are void
+    if step.verdict.kind == "ready":
+        status["settledRun"] = migration.run_key
+    status |= step.fields
+    status["conditions"] = conditions(
+        step.verdict, previous=old.get("conditions") or [], generation=migration.generation, now=now
+    )
+    return {name: value for name, value in status.items() if value is not None}
+
+
+def _seen(report: Json) -> dict[str, Any]:
+    """What a report says of the database."""
+    fields: dict[str, Any] = {}
+    if "current" in report:
+        fields["currentRevision"] = ",".join(report["current"])
+    if "target" in report:
+        fields["targetRevision"] = ",".join(report["target"])
+    if report.get("state") in {"Unversioned", "Behind", "UpToDate", "MultipleHeads"}:
+        fields["state"] = report["state"]
+    for name in ("pending", "pendingCount"):
+        if name in report:
+            fields[name] = report[name]
+    return fields
+
+
+def _history(old: Sequence[Json], finished: Sequence[Run]) -> list[Json]:
+    known = {entry["job"] for entry in old}
+    new = [_entry(run) for run in finished if run.job not in known]
+    return [*reversed(new), *old][:HISTORY_LENGTH]
+
+
+def _entry(run: Run) -> dict[str, Any]:
+    reason, message, _ = _why(run) if run.report.get("outcome") not in {"Succeeded", "Planned"} else ("", "", False)
+    entry = {
+        "job": run.job,
+        "phase": run.phase,
+        "image": run.image,
+        "imageDigest": run.digest,
+        "toRevision": ",".join(run.report.get("current") or []) or None,
+        "planSha256": (run.report.get("plan") or {}).get("sha256"),
+        "startedAt": stamp(run.began) if run.began else None,
+        "durationSeconds": run.seconds,
+        "attempts": run.attempt,
+        "outcome": run.report.get("outcome") or reason,
+        "message": (message or str(run.report.get("message", "")))[:200],
+    }
+    return {name: value for name, value in entry.items() if value is not None}
+
+
+def _unread_lineage(migration: Migration, runs: Sequence[Run]) -> Run | None:
+    """The latest run whose image's revisions are not in the status yet."""
+    told = [run for run in runs if run.finished and run.pod and (run.report.get("lineage") or {}).get("sha256")]
+    latest = max(told, key=lambda run: run.ended.timestamp() if run.ended else 0.0, default=None)
+    if latest and latest.report["lineage"]["sha256"] != migration.status.get("lineageSha256"):
+        return latest
+    return None

@@ -1,0 +1,89 @@
+"""`landfall-operator`: run the operator, or copy the runner into a Job's volume."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import shutil
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+RUNNER = Path(__file__).parent / "runner"
+
+
+class JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def main() -> None:
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["copy-runner"] and len(arguments) == 2:  # noqa: PLR2004
+        shutil.copytree(
+            RUNNER, Path(arguments[1]) / "runner", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    elif arguments in ([], ["run"]):
+        asyncio.run(run())
+    else:
+        sys.exit("usage: landfall-operator [run | copy-runner DIRECTORY]")
+
+
+async def run() -> None:
+    import kopf
+    from prometheus_client import CollectorRegistry
+
+    from landfall_operator import handlers, web
+    from landfall_operator.kube import Kube
+    from landfall_operator.metrics import Metrics
+    from landfall_operator.reconciler import Reconciler
+    from landfall_operator.settings import Settings
+    from landfall_operator.store import Store
+    from landfall_operator.workqueue import WorkQueue
+
+    settings = Settings()
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=settings.log_level, handlers=[handler])
+    for name in ("httpx", "httpx2", "httpcore2", "kopf"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # kopf asks for a user name, which a numeric uid has not.
+    os.environ.setdefault("POD_ID", os.environ.get("HOSTNAME", "landfall-operator"))
+
+    watched = settings.namespace if settings.scope == "namespace" else None
+    store, queue, kube = Store(watched), WorkQueue(), Kube()
+    metrics = Metrics(CollectorRegistry())
+    reconciler = Reconciler(store, kube, queue, metrics, runner_image=settings.runner_image)
+    registry = kopf.OperatorRegistry()
+    handlers.register(registry, store=store, queue=queue)
+    kopf_settings = kopf.OperatorSettings()
+    handlers.configure(kopf_settings)
+    server = await web.serve(store, metrics.registry, port=settings.http_port)
+    tasks = [asyncio.create_task(queue.work(reconciler)) for _ in range(settings.workers)]
+    tasks.append(asyncio.create_task(handlers.resync(store, queue, seconds=settings.resync_seconds)))
+    try:
+        await kopf.operator(
+            registry=registry,
+            settings=kopf_settings,
+            clusterwide=watched is None,
+            namespaces=[watched] if watched else [],
+            standalone=True,
+        )
+    finally:
+        for task in tasks:
+            task.cancel()
+        await server.cleanup()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""Plans: found in a run's log, kept in a ConfigMap."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+
+from landfall_operator.constants import GROUP, LABEL_NAME, LABEL_UID, PLAN_BYTES, VERSION
+from landfall_operator.lint import Finding
+from landfall_operator.views import Migration, Run
+
+BEGIN = re.compile(rb"-----BEGIN LANDFALL (\w+) (\d+) ([0-9a-f]{64})-----\n")
+
+
+class FrameError(Exception):
+    """The log does not carry what the report announces."""
+
+
+def frame(log: bytes, name: str, *, sha256: str) -> str:
+    """A framed text of the log, whole and unchanged; raises `FrameError`."""
+    for match in BEGIN.finditer(log):
+        if match[1].decode() == name and match[3].decode() == sha256:
+            data = log[match.end() : match.end() + int(match[2])]
+            if hashlib.sha256(data).hexdigest() == sha256:
+                return data.decode("utf-8", "replace")
+    raise FrameError(f"the log has no {name.lower()} with the SHA-256 {sha256[:12]}…")
+
+
+def config_map_name(migration: Migration) -> str:
+    return f"{migration.name[:240]}-plan"
+
+
+def build_config_map(migration: Migration, sql: str) -> dict[str, Any]:
+    data = sql.encode()
+    note = ""
+    if len(data) > PLAN_BYTES:
+        note = f"\n-- Cut here by landfall: {PLAN_BYTES} of {len(data)} bytes are shown; the Job's log has all.\n"
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": config_map_name(migration),
+            "namespace": migration.namespace,
+            "labels": {LABEL_UID: migration.uid, LABEL_NAME: migration.name[:63].rstrip("-.")},
+            "ownerReferences": [
+                {
+                    "apiVersion": f"{GROUP}/{VERSION}",
+                    "kind": "Migration",
+                    "name": migration.name,
+                    "uid": migration.uid,
+                    "controller": True,
+                }
+            ],
+        },
+        "data": {"plan.sql": data[:PLAN_BYTES].decode("utf-8", "ignore") + note},
+    }
+
+
+def plan_status(migration: Migration, run: Run, sql: str, findings: list[Finding]) -> dict[str, Any]:
+    checks = run.report.get("checks") or []
+    status = {
+        "job": run.job,
+        "configMap": config_map_name(migration),
+        "sha256": hashlib.sha256(sql.encode()).hexdigest(),
+        "bytes": len(sql.encode()),
+        "statements": sum(1 for line in sql.split("\n") if line.rstrip().endswith(";")),
+        "findings": [finding.as_dict() for finding in findings],
+    }
+    return status | ({"note": " ".join(checks)} if checks else {})

@@ -1,0 +1,188 @@
+"""Brings the cluster to what `decide` says, one Migration at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any
+
+from lightkube.core.exceptions import ApiError
+
+from landfall_operator import lineage
+from landfall_operator.conditions import condition
+from landfall_operator.constants import GATE_SECONDS
+from landfall_operator.decide import Decision, decide
+from landfall_operator.jobs import build_job
+from landfall_operator.kube import Kube
+from landfall_operator.lint import LintError, lint
+from landfall_operator.metrics import Metrics
+from landfall_operator.plans import FrameError, build_config_map, frame, plan_status
+from landfall_operator.store import Key, Store
+from landfall_operator.views import Json, Migration, Run, moment, stamp
+from landfall_operator.workqueue import WorkQueue
+
+logger = logging.getLogger(__name__)
+
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 60.0
+MAX_ROUNDS = 10  # decisions in one look: each round's deed may allow the next
+
+
+class Reconciler:
+    """Level-based: it looks at all there is and forgets nothing, as it keeps nothing."""
+
+    def __init__(self, store: Store, kube: Kube, queue: WorkQueue, metrics: Metrics, *, runner_image: str) -> None:
+        self._store = store
+        self._kube = kube
+        self._queue = queue
+        self._metrics = metrics
+        self._runner_image = runner_image
+        self._failures: dict[Key, int] = {}
+
+    async def __call__(self, key: Key) -> None:
+        started = perf_counter()
+        try:
+            await self._reconcile(key)
+        except Exception as error:  # noqa: BLE001 - one resource's trouble is not the others'
+            self._failed(key, error)
+        else:
+            self._failures.pop(key, None)
+        self._metrics.reconcile.labels("Migration").observe(perf_counter() - started)
+
+    def _failed(self, key: Key, error: Exception) -> None:
+        if isinstance(error, ApiError) and error.status.code == 403 and "terminat" in (error.status.message or ""):  # noqa: PLR2004
+            return  # the namespace is going, and everything with it
+        count = self._failures[key] = self._failures.get(key, 0) + 1
+        pause = min(FIRST_PAUSE_SECONDS * 2 ** (count - 1), LONGEST_PAUSE_SECONDS)
+        self._metrics.errors.labels("Migration").inc()
+        logger.warning("%s/%s: %s: %s; again in %.0f s", *key, type(error).__name__, error, pause)
+        self._queue.add_after(key, pause)
+
+    async def _reconcile(self, key: Key) -> None:
+        for _ in range(MAX_ROUNDS):
+            migration = self._store.migration(key)
+            if migration is None or migration.body["metadata"].get("deletionTimestamp"):
+                self._metrics.forget(*key)
+                return
+            runs = self._store.runs(migration)
+            decision = decide(migration, runs, now=datetime.now(UTC), owner_gone=self._owner_gone)
+            if not await self._carry_out(migration, runs, decision):
+                return
+
+    async def _carry_out(self, migration: Migration, runs: list[Run], decision: Decision) -> bool:
+        """Do one deed and tell the status; True when there may be more to do at once."""
+        key = (migration.namespace, migration.name)
+        if decision.create:
+            new = decision.create
+            job = build_job(
+                migration,
+                phase=new.phase,
+                attempt=new.attempt,
+                runner_image=self._runner_image,
+                plan_sha256=new.plan_sha256,
+                take_over=new.take_over,
+            )
+            made = await self._kube.create_job(job)
+            if made:
+                self._store.see("Job", made, deleted=False)
+                logger.info("%s/%s: created the Job %s", *key, made["metadata"]["name"])
+        if decision.delete:
+            await self._kube.delete_job(migration.namespace, decision.delete)
+        status = decision.status
+        if decision.read_plan:
+            status = {**status, "plan": await self._read_plan(migration, decision.read_plan)}
+        await self._gates(migration, decision, status)
+        await self._tell(migration, runs, decision, status)
+        if decision.read_lineage:
+            await self._learn(migration, decision.read_lineage)
+        if decision.requeue_seconds is not None:
+            self._queue.add_after(key, decision.requeue_seconds)
+        return decision.read_plan is not None or decision.read_lineage is not None
+
+    async def _tell(self, migration: Migration, runs: list[Run], decision: Decision, status: dict[str, Any]) -> None:
+        if not _differs(migration.status, status):
+            return
+        known = {entry["job"] for entry in migration.status.get("history") or []}
+        written = await self._kube.set_status(migration, status)
+        if written is None:
+            return
+        self._store.see("Migration", written, deleted=False)
+        self._metrics.see(migration, status)
+        for run in runs:
+            if run.finished and run.job not in known:
+                self._metrics.finished(migration, run)
+        verdict, before = decision.verdict, condition(migration.status, "Ready")
+        if (before.get("reason"), before.get("message")) != (verdict.reason, verdict.message[:1500]):
+            logger.info("%s/%s: %s: %s", migration.namespace, migration.name, verdict.reason, verdict.message)
+            if verdict.kind == "ready":
+                self._metrics.ready(migration, datetime.now(UTC).timestamp())
+            if before.get("reason") != verdict.reason:
+                await self._kube.tell(
+                    migration, warning=verdict.kind == "stalled", reason=verdict.reason, message=verdict.message
+                )
+
+    async def _read_plan(self, migration: Migration, run: Run) -> dict[str, Any]:
+        log = await self._kube.log(migration.namespace, run.pod or "")
+        try:
+            sql = frame(log, "PLAN", sha256=run.report["plan"]["sha256"])
+        except FrameError as error:
+            return {"job": run.job, "sha256": run.report["plan"]["sha256"], "note": f"The plan is lost: {error}."}
+        try:
+            findings = await asyncio.to_thread(lint, sql)
+        except LintError as error:
+            logger.warning("%s/%s: %s", migration.namespace, migration.name, error)
+            findings = []
+        await self._kube.keep_plan(build_config_map(migration, sql))
+        return plan_status(migration, run, sql, findings)
+
+    async def _learn(self, migration: Migration, run: Run) -> None:
+        """Remember which revisions the image carries: a later, older image is then known to be behind them."""
+        sha256 = run.report["lineage"]["sha256"]
+        current = self._store.migration((migration.namespace, migration.name)) or migration
+        try:
+            lines = frame(await self._kube.log(migration.namespace, run.pod or ""), "LINEAGE", sha256=sha256).split(
+                "\n"
+            )
+        except (FrameError, ApiError) as error:
+            logger.warning("%s/%s: the image's revisions are not known: %s", migration.namespace, migration.name, error)
+            lines = []
+        merged = lineage.merge(lines, current.status.get("lineage") or [])
+        written = await self._kube.set_status(current, {**current.status, "lineage": merged, "lineageSha256": sha256})
+        if written:
+            self._store.see("Migration", written, deleted=False)
+
+    async def _gates(self, migration: Migration, decision: Decision, status: dict[str, Any]) -> None:
+        """Tell the waiting Deployments of a stall, for seconds: a marker left there fails the next good upgrade."""
+        gates = [gate["deployment"] for gate in migration.spec.get("gates") or []]
+        marked = moment(migration.status.get("gatesMarkedAt"))
+        now = datetime.now(UTC)
+        key = (migration.namespace, migration.name)
+        newly = decision.verdict.kind == "stalled" and condition(migration.status, "Stalled").get("status") != "True"
+        if gates and newly:
+            for name in gates:
+                message = f"Migration/{migration.name}: {decision.verdict.message}"
+                await self._kube.mark_gate(migration.namespace, name, message=message)
+            status["gatesMarkedAt"] = stamp(now)
+            self._queue.add_after(key, GATE_SECONDS)
+        elif marked:
+            left = GATE_SECONDS - (now - marked).total_seconds()
+            if decision.verdict.kind == "stalled" and left > 0:
+                self._queue.add_after(key, left)
+                return
+            for name in gates:
+                await self._kube.mark_gate(migration.namespace, name, message=None)
+            status.pop("gatesMarkedAt", None)
+
+    def _owner_gone(self, claim: Json) -> bool:
+        """Whether a claim's owner is known to be gone; of a namespace that is not watched nothing is known."""
+        key = (str(claim.get("namespace")), str(claim.get("name")))
+        if not self._store.sees(key[0]):
+            return False
+        owner = self._store.get("Migration", key)
+        return owner is None or owner["metadata"]["uid"] != claim.get("uid")
+
+
+def _differs(old: Json, new: Json) -> bool:
+    return {k: v for k, v in old.items() if v is not None} != dict(new)

@@ -1,0 +1,99 @@
+"""What the watches have shown: the operator reads from here and asks the API server for nothing at rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from time import monotonic
+from typing import Any
+
+from landfall_operator.conditions import condition
+from landfall_operator.constants import LABEL_UID
+from landfall_operator.views import Json, Migration, Run, observe
+
+Key = tuple[str, str]
+
+
+class Store:
+    """The newest seen version of each Migration, and of the Jobs, Pods and Deployments around them."""
+
+    def __init__(self, namespace: str | None) -> None:
+        """`namespace` is the one that is watched, None for all."""
+        self._namespace = namespace
+        self._objects: dict[str, dict[Key, Json]] = {"Migration": {}, "Job": {}, "Pod": {}, "Deployment": {}}
+        self.last_event = monotonic()
+
+    def see(self, kind: str, body: Json, *, deleted: bool) -> None:
+        """Take an event, unless it is older than what is known (our own writes come back late)."""
+        self.last_event = monotonic()
+        key = key_of(body)
+        objects = self._objects[kind]
+        if deleted:
+            objects.pop(key, None)
+            return
+        known = objects.get(key)
+        if known is None or _version(body) >= _version(known):
+            objects[key] = body
+
+    def get(self, kind: str, key: Key) -> Json | None:
+        return self._objects[kind].get(key)
+
+    def sees(self, namespace: str) -> bool:
+        return self._namespace in {None, namespace}
+
+    def migration(self, key: Key) -> Migration | None:
+        body = self._objects["Migration"].get(key)
+        return Migration(body=body, image=self._image(body)) if body else None
+
+    def migrations(self) -> Iterator[Json]:
+        yield from list(self._objects["Migration"].values())
+
+    def runs(self, migration: Migration) -> list[Run]:
+        jobs = [job for job in self._objects["Job"].values() if _labels(job).get(LABEL_UID) == migration.uid]
+        pods = [pod for pod in self._objects["Pod"].values() if _labels(pod).get(LABEL_UID) == migration.uid]
+        return [observe(job, (p for p in pods if _owner(p) == job["metadata"]["uid"])) for job in jobs]
+
+    def migration_of(self, body: Json) -> Key | None:
+        """The Migration that a Job or Pod belongs to."""
+        uid = _labels(body).get(LABEL_UID)
+        return next((key_of(m) for m in self.migrations() if m["metadata"]["uid"] == uid), None)
+
+    def followers(self, deployment: Key) -> Iterator[Key]:
+        """The Migrations that take their image from this Deployment."""
+        for body in self.migrations():
+            reference = (body["spec"].get("from") or {}).get("deploymentRef") or {}
+            if (body["metadata"]["namespace"], reference.get("name")) == deployment:
+                yield key_of(body)
+
+    def in_conflict(self) -> Iterator[Key]:
+        """The Migrations whose database another one owns: its end is their beginning."""
+        for body in self.migrations():
+            if condition(body.get("status") or {}, "Ready").get("reason") == "Conflict":
+                yield key_of(body)
+
+    def _image(self, body: Json) -> str | None:
+        spec = body["spec"]
+        if spec.get("image"):
+            return str(spec["image"])
+        reference = spec["from"]["deploymentRef"]
+        deployment = self._objects["Deployment"].get((body["metadata"]["namespace"], reference["name"]))
+        containers = deployment["spec"]["template"]["spec"]["containers"] if deployment else []
+        wanted = reference.get("container")
+        return next((str(c["image"]) for c in containers if wanted in {None, c["name"]}), None)
+
+
+def key_of(body: Json) -> Key:
+    return (body["metadata"]["namespace"], body["metadata"]["name"])
+
+
+def _labels(body: Json) -> dict[str, Any]:
+    return body["metadata"].get("labels") or {}
+
+
+def _owner(body: Json) -> str | None:
+    return next((str(o["uid"]) for o in body["metadata"].get("ownerReferences") or [] if o.get("controller")), None)
+
+
+def _version(body: Json) -> int:
+    """Resource versions compare as numbers (KEP-5504, Kubernetes 1.35); one that is no number is taken as newest."""
+    text = body["metadata"].get("resourceVersion", "")
+    return int(text) if text.isdecimal() else 2**63

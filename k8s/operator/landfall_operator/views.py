@@ -1,0 +1,214 @@
+"""What the reconciler looks at: typed views on a Migration, its Jobs and their Pods. Nothing here does I/O."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from landfall_operator.constants import (
+    ANNOTATION_RETRY,
+    CONTAINER,
+    LABEL_ATTEMPT,
+    LABEL_PHASE,
+    LABEL_RUN,
+)
+
+Json = Mapping[str, Any]
+
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+# What keeps a container from ever starting until somebody changes something.
+HOPELESS = {
+    "ErrImagePull": "ImagePullFailed",
+    "ImagePullBackOff": "ImagePullFailed",
+    "InvalidImageName": "ImagePullFailed",
+    "ErrImageNeverPull": "ImagePullFailed",
+    "CreateContainerConfigError": "ConfigurationMissing",
+    "CreateContainerError": "ContainerNotCreated",
+    "RunContainerError": "ContainerNotStarted",
+}
+
+
+def seconds(text: str) -> float:
+    """A Go duration such as `1h30m` or `500ms`, in seconds."""
+    return sum(float(number) * UNITS[unit] for number, unit in re.findall(r"([0-9.]+)(ms|s|m|h)", text))
+
+
+def moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def stamp(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Migration:
+    """One Migration as the API server has it; `image` is resolved, None where its Deployment is not there."""
+
+    body: Json
+    image: str | None
+
+    @property
+    def namespace(self) -> str:
+        return str(self.body["metadata"]["namespace"])
+
+    @property
+    def name(self) -> str:
+        return str(self.body["metadata"]["name"])
+
+    @property
+    def uid(self) -> str:
+        return str(self.body["metadata"]["uid"])
+
+    @property
+    def generation(self) -> int:
+        return int(self.body["metadata"].get("generation", 0))
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        return self.body["metadata"].get("annotations") or {}
+
+    @property
+    def spec(self) -> Json:
+        spec: Json = self.body["spec"]
+        return spec
+
+    @property
+    def status(self) -> Json:
+        return self.body.get("status") or {}
+
+    @property
+    def policy(self) -> Json:
+        policy: Json = self.spec["policy"]
+        return policy
+
+    @property
+    def two_phases(self) -> bool:
+        """Whether something may stop between planning and applying."""
+        return bool(self.spec["mode"] != "Auto" or self.policy["destructive"] != "Allow")
+
+    @property
+    def run_key(self) -> str:
+        """What identifies a run: the same key is the same work, whatever else of the spec changes."""
+        spec = self.spec
+        parts = [
+            self.uid,
+            self.image,
+            spec["target"],
+            spec.get("baseline"),
+            spec["alembic"],
+            spec["database"],
+            spec["policy"],
+            spec["mode"],
+            spec["template"],
+            self.annotations.get(ANNOTATION_RETRY),
+        ]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:10]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One Job and, as far as it has one, its Pod."""
+
+    job: str
+    key: str
+    phase: str
+    attempt: int
+    finished: bool
+    started: bool
+    pod: str | None
+    image: str | None
+    digest: str | None
+    began: datetime | None
+    ended: datetime | None
+    hopeless: str | None
+    trouble: str
+    report: Json = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float | None:
+        return (self.ended - self.began).total_seconds() if self.began and self.ended else None
+
+
+def observe(job: Json, pods: Iterable[Json]) -> Run:
+    """A Job counts as finished only when its Pod's report is there too: the two events come in either order."""
+    labels = job["metadata"].get("labels") or {}
+    status = job.get("status") or {}
+    conditions = {c["type"]: c for c in status.get("conditions") or [] if c["status"] == "True"}
+    over = conditions.get("Complete") or conditions.get("Failed")
+    pod = max(pods, key=lambda p: p["metadata"]["creationTimestamp"], default=None)
+    container = _container(pod)
+    state = container.get("state") or {}
+    terminated = state.get("terminated")
+    waiting = _waiting(pod)
+    report = _report(terminated)
+    pod_over = pod is None or (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
+    return Run(
+        job=job["metadata"]["name"],
+        key=labels.get(LABEL_RUN, ""),
+        phase=labels.get(LABEL_PHASE, ""),
+        attempt=int(labels.get(LABEL_ATTEMPT, "1")),
+        finished=over is not None and pod_over,
+        started=bool(terminated or state.get("running")),
+        pod=pod["metadata"]["name"] if pod else None,
+        image=_image(job),
+        digest=_digest(container.get("imageID")),
+        began=moment(status.get("startTime") or job["metadata"].get("creationTimestamp")),
+        ended=moment((terminated or {}).get("finishedAt") or (over or {}).get("lastTransitionTime")),
+        hopeless=HOPELESS.get(waiting.get("reason", "")),
+        trouble=_trouble(over, terminated, waiting),
+        report=report,
+    )
+
+
+def _container(pod: Json | None) -> Json:
+    statuses = ((pod or {}).get("status") or {}).get("containerStatuses") or []
+    return next((s for s in statuses if s["name"] == CONTAINER), {})
+
+
+def _image(job: Json) -> str | None:
+    """As the spec names it: a container's status has the runtime's own spelling."""
+    containers = job["spec"]["template"]["spec"]["containers"]
+    return next((str(c["image"]) for c in containers if c["name"] == CONTAINER), None)
+
+
+def _waiting(pod: Json | None) -> Json:
+    """Why a container does not start, that of the init container included."""
+    status = (pod or {}).get("status") or {}
+    for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
+        waiting: Json | None = (container.get("state") or {}).get("waiting")
+        if waiting and waiting.get("reason") in HOPELESS:
+            return waiting
+    return {}
+
+
+def _report(terminated: Json | None) -> Json:
+    try:
+        report = json.loads((terminated or {}).get("message") or "{}")
+    except ValueError:
+        return {}
+    return report if isinstance(report, dict) else {}
+
+
+def _digest(image_id: str | None) -> str | None:
+    match = re.search(r"sha256:[0-9a-f]{64}", image_id or "")
+    return match[0] if match else None
+
+
+def _trouble(over: Json | None, terminated: Json | None, waiting: Json) -> str:
+    """The end or the obstacle in Kubernetes' own words, for when there is no report."""
+    if waiting:
+        return f"{waiting.get('reason')}: {waiting.get('message', '')}".strip()
+    if terminated and terminated.get("exitCode"):
+        words = terminated.get("message") or ""
+        if words.startswith("{"):
+            words = ""
+        return f"{terminated.get('reason', 'Error')} (exit code {terminated['exitCode']}) {words}".strip()
+    if over is not None and over["type"] == "Failed":
+        return f"{over.get('reason', 'Failed')}: {over.get('message', '')}".strip()
+    return ""

@@ -77,8 +77,13 @@ def live_through(service: Service, server: Server, outage: Outage, sends: list[C
 
 
 def until_ready(watcher: httpx.Client, *, ready: bool) -> None:
-    wanted = 200 if ready else 503
-    wait_until(lambda: watcher.get("/readyz").status_code == wanted, timeout_seconds=10, what=f"/readyz {wanted}")
+    wanted = (200, True) if ready else (503, False)
+
+    def is_so() -> bool:
+        answer = watcher.get("/readyz")
+        return (answer.status_code, answer.json().get("ready")) == wanted
+
+    wait_until(is_so, timeout_seconds=10, what=f"/readyz {wanted}")
 
 
 def has_recovered(traffic: Traffic) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,8 +11,6 @@ import kopf
 from landfall_operator.constants import GROUP, LABEL_UID, VERSION
 from landfall_operator.store import Store, key_of
 from landfall_operator.workqueue import WorkQueue
-
-logger = logging.getLogger(__name__)
 
 SERVER_TIMEOUT_SECONDS = 600  # an int: a float is answered with HTTP 400
 

@@ -12,7 +12,7 @@ from lightkube.core.exceptions import ApiError
 
 from landfall_operator import lineage
 from landfall_operator.conditions import condition
-from landfall_operator.constants import GATE_SECONDS
+from landfall_operator.constants import GATE_SECONDS, MESSAGE_CHARACTERS
 from landfall_operator.decide import Decision, decide
 from landfall_operator.jobs import build_job
 from landfall_operator.kube import Kube
@@ -114,7 +114,7 @@ class Reconciler:
             if run.finished and run.job not in known:
                 self._metrics.finished(migration, run)
         verdict, before = decision.verdict, condition(migration.status, "Ready")
-        if (before.get("reason"), before.get("message")) != (verdict.reason, verdict.message[:1500]):
+        if (before.get("reason"), before.get("message")) != (verdict.reason, verdict.message[:MESSAGE_CHARACTERS]):
             logger.info("%s/%s: %s: %s", migration.namespace, migration.name, verdict.reason, verdict.message)
             if verdict.kind == "ready":
                 self._metrics.ready(migration, datetime.now(UTC).timestamp())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,9 +17,8 @@ from landfall_operator.constants import (
     LONGEST_RETRY_SECONDS,
     MAX_ATTEMPTS,
 )
+from landfall_operator.schema import ADVICE
 from landfall_operator.views import Json, Migration, Run, stamp
-
-OwnerGone = Callable[[Json], bool]
 
 # What outlives the runs that told it.
 KEPT = (
@@ -51,7 +50,7 @@ class Decision:
     status: dict[str, Any]
     verdict: Verdict
     create: NewJob | None = None
-    delete: str | None = None
+    delete: Sequence[str] = ()
     read_plan: Run | None = None
     read_lineage: Run | None = None
     requeue_seconds: float | None = None
@@ -67,15 +66,26 @@ class _Step:
     fields: dict[str, Any] = field(default_factory=dict)
 
 
-def decide(migration: Migration, runs: Sequence[Run], *, now: datetime, owner_gone: OwnerGone) -> Decision:
-    """The next status and deed; asking again without a change in the cluster gives the same."""
-    step = _Decider(migration, runs, now, owner_gone).step()
+def decide(
+    migration: Migration,
+    runs: Sequence[Run],
+    *,
+    now: datetime,
+    gone: Collection[str] = (),
+    outdated: Sequence[str] = (),
+) -> Decision:
+    """The next status and deed; asking again without a change in the cluster gives the same.
+
+    `gone` are the uids of Migrations that claimed a database and are known to exist no more; `outdated` the fields that
+    the served CRD lacks.
+    """
+    step = _Decider(migration, runs, now, gone, outdated).step()
     status = _status(migration, runs, step, now)
     return Decision(
         status=status,
         verdict=step.verdict,
         create=step.create,
-        delete=step.delete,
+        delete=[step.delete] if step.delete else _forgotten(migration, runs, status),
         read_plan=step.read_plan,
         read_lineage=_unread_lineage(migration, runs),
         requeue_seconds=step.requeue_seconds,
@@ -83,11 +93,19 @@ def decide(migration: Migration, runs: Sequence[Run], *, now: datetime, owner_go
 
 
 class _Decider:
-    def __init__(self, migration: Migration, runs: Sequence[Run], now: datetime, owner_gone: OwnerGone) -> None:
+    def __init__(
+        self,
+        migration: Migration,
+        runs: Sequence[Run],
+        now: datetime,
+        gone: Collection[str],
+        outdated: Sequence[str],
+    ) -> None:
         self._migration = migration
         self._runs = runs
         self._now = now
-        self._owner_gone = owner_gone
+        self._gone = gone
+        self._outdated = outdated
 
     def step(self) -> _Step:
         return self._blocked() or self._settled() or self._work()
@@ -101,22 +119,29 @@ class _Decider:
         active = [run for run in self._runs if not run.finished]
         if active:
             return self._while_active(active[0])
+        if self._outdated:
+            message = f"The served CRD lacks {', '.join(self._outdated[:5])}. {ADVICE}"
+            return self._still_ready() or _Step(
+                verdict=Verdict(kind="stalled", reason="CustomResourceDefinitionOutdated", message=message)
+            )
         if migration.image is None:
             name = migration.spec["from"]["deploymentRef"]["name"]
             return _waiting("DeploymentMissing", f"There is no Deployment {name} to take the image from.")
         if migration.spec["suspend"]:
-            return _Step(verdict=Verdict(kind="idle", reason="Suspended", message="Suspended by spec.suspend."))
+            message = "spec.suspend is true: nothing is started until it is false."
+            return self._still_ready() or _Step(verdict=Verdict(kind="idle", reason="Suspended", message=message))
         return None
 
     def _settled(self) -> _Step | None:
         """Work that was done stays done when its Job has been cleaned away."""
-        status, key = self._migration.status, self._migration.run_key
-        ready = condition(status, "Ready")
-        if (
-            status.get("settledRun") != key
-            or any(run.key == key for run in self._runs)
-            or ready.get("status") != "True"
-        ):
+        if any(run.key == self._migration.run_key for run in self._runs):
+            return None
+        return self._still_ready()
+
+    def _still_ready(self) -> _Step | None:
+        """The verdict that this same work had, where it was ready: what stops work has none to stop then."""
+        ready = condition(self._migration.status, "Ready")
+        if self._migration.status.get("settledRun") != self._migration.run_key or ready.get("status") != "True":
             return None
         return _Step(verdict=Verdict(kind="ready", reason=ready["reason"], message=ready["message"]))
 
@@ -128,8 +153,9 @@ class _Decider:
                 return _Step(verdict=_progress("Replacing", f"The Job {run.job} could not start."), delete=run.job)
             message = f"{run.trouble}. {_start_advice(run)}"
             return _Step(verdict=Verdict(kind="stalled", reason=run.hopeless, message=message))
-        what = "an older spec's Job" if outdated else "the Job"
-        return _Step(verdict=_progress("Running", f"Waiting for {what} {run.job}."))
+        what = "An older spec's Job" if outdated else "The Job"
+        doing = f": {run.progress}" if run.progress else " is running" if run.started else " is starting"
+        return _Step(verdict=_progress("Running", f"{what} {run.job}{doing}."))
 
     def _planned(self) -> _Step:
         migration = self._migration
@@ -154,10 +180,16 @@ class _Decider:
         migration = self._migration
         destructive = [f for f in plan.get("findings") or [] if f["severity"] == "Destructive"]
         rule = migration.policy["destructive"]
-        words = f"{plan_run.report.get('pendingCount')} revisions are pending"
+        count = plan_run.report.get("pendingCount")
+        words = "1 revision is pending" if count == 1 else f"{count} revisions are pending"
         where = (
             f"kubectl get configmap {plan.get('configMap')} -n {migration.namespace} -o jsonpath='{{.data.plan\\.sql}}'"
         )
+        if plan.get("unchecked") and (rule != "Allow" or migration.spec["mode"] != "Auto"):
+            advice = (
+                f"Nothing was applied. Plan again: kubectl landfall retry {migration.name} -n {migration.namespace}"
+            )
+            return _stalled("PlanUnchecked", f"{plan['unchecked']} {advice}", plan_run)
         if destructive and rule == "Deny":
             listed = "; ".join(f["message"] for f in destructive[:3])
             return _stalled(
@@ -174,11 +206,12 @@ class _Decider:
         must_ask = migration.spec["mode"] == "Approve" or (destructive and rule == "Approve")
         fields: dict[str, Any] = {}
         if must_ask:
-            if migration.annotations.get(ANNOTATION_APPROVE) != plan["sha256"]:
+            if migration.annotations.get(ANNOTATION_APPROVE) != plan["hash"]:
                 command = f"kubectl landfall approve {migration.name} -n {migration.namespace}"
-                return _waiting("ApprovalNeeded", f"{words} and wait for an approval of this plan: {command}")
+                verb = "waits" if count == 1 else "wait"
+                return _waiting("ApprovalNeeded", f"{words} and {verb} for an approval of this plan: {command}")
             fields = self._approval(plan)
-        step = self._apply(plan["sha256"])
+        step = self._apply(plan_run.report["plan"]["sha256"])
         return _Step(**{**vars(step), "fields": {**step.fields, **fields}})
 
     def _approval(self, plan: Json) -> dict[str, Any]:
@@ -203,7 +236,7 @@ class _Decider:
         reason, message, transient = _why(run)
         if reason == "RevisionUnknown":
             return self._unknown_revision(run)
-        if reason == "Conflict" and self._owner_gone(report.get("claim") or {}):
+        if reason == "Conflict" and (report.get("claim") or {}).get("uid") in self._gone:
             return self._start(run.phase, run.attempt + 1, plan_sha256, take_over=True)
         if not transient or run.attempt >= MAX_ATTEMPTS:
             return _stalled(reason, message, run)
@@ -374,20 +407,28 @@ def _history(old: Sequence[Json], finished: Sequence[Run]) -> list[Json]:
 
 def _entry(run: Run) -> dict[str, Any]:
     reason, message, _ = _why(run) if run.report.get("outcome") not in {"Succeeded", "Planned"} else ("", "", False)
+    outcome = "UpToDate" if run.report.get("reason") == "NothingToDo" else run.report.get("outcome")
     entry = {
         "job": run.job,
         "phase": run.phase,
         "image": run.image,
         "imageDigest": run.digest,
+        "fromRevision": ",".join(run.report.get("from") or []) or None,
         "toRevision": ",".join(run.report.get("current") or []) or None,
         "planSha256": (run.report.get("plan") or {}).get("sha256"),
         "startedAt": stamp(run.began) if run.began else None,
         "durationSeconds": run.seconds,
         "attempts": run.attempt,
-        "outcome": run.report.get("outcome") or reason,
+        "outcome": outcome or reason,
         "message": (message or str(run.report.get("message", "")))[:200],
     }
     return {name: value for name, value in entry.items() if value is not None}
+
+
+def _forgotten(migration: Migration, runs: Sequence[Run], status: Json) -> list[str]:
+    """Finished Jobs of earlier work that have left the history; the others keep their logs."""
+    kept = {entry["job"] for entry in status["history"]}
+    return [run.job for run in runs if run.finished and run.key != migration.run_key and run.job not in kept]
 
 
 def _unread_lineage(migration: Migration, runs: Sequence[Run]) -> Run | None:

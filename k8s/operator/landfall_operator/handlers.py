@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from typing import Any
 
@@ -66,11 +65,3 @@ def register(registry: kopf.OperatorRegistry, *, store: Store, queue: WorkQueue)
         body = event["object"]
         store.see("Deployment", body, deleted=event["type"] == "DELETED")
         wake(store.followers(key_of(body)))
-
-
-async def resync(store: Store, queue: WorkQueue, *, seconds: float) -> None:
-    """Look at everything from time to time: it costs no request where nothing is amiss."""
-    while True:
-        await asyncio.sleep(seconds)
-        for body in store.migrations():
-            queue.add(key_of(body))

@@ -5,21 +5,27 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from lightkube import AsyncClient
+from lightkube import AsyncClient, operators
 from lightkube.core.exceptions import ApiError
 from lightkube.generic_resource import create_namespaced_resource
 from lightkube.models.core_v1 import EventSource, ObjectReference
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.batch_v1 import Job
-from lightkube.resources.core_v1 import ConfigMap, Event
+from lightkube.resources.core_v1 import ConfigMap, Event, Pod
 from lightkube.types import CascadeType, PatchType
 
-from landfall_operator.constants import CONTAINER, FIELD_MANAGER, GROUP, VERSION
+from landfall_operator.constants import CONTAINER, FIELD_MANAGER, GROUP, LABEL_UID, VERSION
 from landfall_operator.views import Json, Migration, stamp
 
 MigrationResource = create_namespaced_resource(GROUP, VERSION, "Migration", "migrations")
-NOT_FOUND, CONFLICT = 404, 409
+BAD_REQUEST, FORBIDDEN, NOT_FOUND, CONFLICT = 400, 403, 404, 409
+LISTED: dict[str, tuple[Any, dict[str, Any] | None]] = {
+    "Migration": (MigrationResource, None),
+    "Job": (Job, {LABEL_UID: operators.exists()}),
+    "Pod": (Pod, {LABEL_UID: operators.exists()}),
+    "Deployment": (Deployment, None),
+}
 
 
 class Kube:
@@ -27,6 +33,34 @@ class Kube:
 
     def __init__(self) -> None:
         self._client = AsyncClient(field_manager=FIELD_MANAGER)
+
+    async def list(self, kind: str, *, namespace: str | None) -> tuple[list[Json], str]:
+        """All there are, in one namespace or everywhere, and the version that the list is of."""
+        resource, labels = LISTED[kind]
+        listing = self._client.list(resource, namespace=namespace or "*", labels=labels)
+        bodies = [item.to_dict() async for item in listing]
+        return bodies, listing.resourceVersion
+
+    async def exists(self, claim: Json) -> bool:
+        """Whether the Migration that wrote a claim is there, and not another of its name."""
+        try:
+            found: Any = await self._client.get(
+                MigrationResource, str(claim.get("name")), namespace=str(claim.get("namespace"))
+            )
+        except ApiError as error:
+            if error.status.code == NOT_FOUND:
+                return False
+            raise
+        return bool(found.metadata.uid == claim.get("uid"))
+
+    async def served_schema(self) -> Json:
+        """The Migration's schema as the API server has it; its OpenAPI document may be read by every account."""
+        # lightkube has no call for paths outside the resources.
+        http = self._client._client._client  # noqa: SLF001
+        answer = await http.get(f"/openapi/v3/apis/{GROUP}/{VERSION}")
+        answer.raise_for_status()
+        schemas: dict[str, Json] = answer.json()["components"]["schemas"]
+        return next(schema for name, schema in schemas.items() if name.endswith(".Migration"))
 
     async def create_job(self, body: dict[str, Any]) -> Json | None:
         """None where it exists: an earlier life of this operator made it."""
@@ -62,9 +96,15 @@ class Kube:
     async def keep_plan(self, body: dict[str, Any]) -> None:
         await self._client.apply(ConfigMap.from_dict(body), force=True)  # type: ignore[call-overload]
 
-    async def log(self, namespace: str, pod: str) -> bytes:
-        lines = [line async for line in self._client.log(pod, namespace=namespace, container=CONTAINER)]
-        return "".join(lines).encode()
+    async def log(self, namespace: str, pod: str, *, tail: int | None = None) -> bytes:
+        """A run's log, or its last lines; empty where the pod has gone or has not begun."""
+        call = self._client.log(pod, namespace=namespace, container=CONTAINER, tail_lines=tail)
+        try:
+            return "".join([line async for line in call]).encode()
+        except ApiError as error:
+            if error.status.code in {BAD_REQUEST, NOT_FOUND}:
+                return b""
+            raise
 
     async def mark_gate(self, namespace: str, deployment: str, *, message: str | None) -> None:
         """Put `Stalled` into a Deployment's status, which kstatus reads on any kind; without a message take it away."""
@@ -110,10 +150,16 @@ class Kube:
         await self._forgiving(self._client.create(event))
 
     async def _forgiving(self, call: Any) -> None:
-        """What has gone meanwhile, or goes with its namespace (403), needs nothing more."""
+        """What has gone meanwhile, or goes with its namespace, needs nothing more."""
         try:
             await call
         except ApiError as error:
-            terminating = error.status.code == 403 and "terminated" in (error.status.message or "")  # noqa: PLR2004
-            if error.status.code != NOT_FOUND and not terminating:
+            if error.status.code != NOT_FOUND and not is_terminating(error):
                 raise
+
+
+def is_terminating(error: Exception) -> bool:
+    """Whether a call was refused since its namespace is being deleted."""
+    if not isinstance(error, ApiError) or error.status.code != FORBIDDEN:
+        return False
+    return "being terminated" in (error.status.message or "")

@@ -42,6 +42,7 @@ def main() -> None:
 async def run() -> None:
     import kopf
     from prometheus_client import CollectorRegistry
+    from pydantic import ValidationError
 
     from landfall_operator import handlers, web
     from landfall_operator.kube import Kube
@@ -49,9 +50,14 @@ async def run() -> None:
     from landfall_operator.reconciler import Reconciler
     from landfall_operator.settings import Settings
     from landfall_operator.store import Store
+    from landfall_operator.sync import Sync
     from landfall_operator.workqueue import WorkQueue
 
-    settings = Settings()
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        wrong = [f"LANDFALL_{str(problem['loc'][0]).upper()}: {problem['msg']}" for problem in error.errors()]
+        sys.exit(f"landfall-operator: {'; '.join(wrong)}")
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=settings.log_level, handlers=[handler])
@@ -69,8 +75,10 @@ async def run() -> None:
     kopf_settings = kopf.OperatorSettings()
     handlers.configure(kopf_settings)
     server = await web.serve(store, metrics.registry, port=settings.http_port)
+    sync = Sync(store, kube, queue, metrics, namespace=watched)
+    await sync.first()
     tasks = [asyncio.create_task(queue.work(reconciler)) for _ in range(settings.workers)]
-    tasks.append(asyncio.create_task(handlers.resync(store, queue, seconds=settings.resync_seconds)))
+    tasks.append(asyncio.create_task(sync.for_ever(seconds=settings.resync_seconds)))
     try:
         await kopf.operator(
             registry=registry,

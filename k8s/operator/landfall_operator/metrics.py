@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from landfall_operator.views import Json, Migration, Run
+from landfall_operator.conditions import condition
+from landfall_operator.views import Json, Migration, Run, moment
 
 STATES = ("Unknown", "Unversioned", "Behind", "UpToDate", "Ahead", "Diverged", "MultipleHeads")
 NAMES = ("namespace", "name")
+RUN_SECONDS = (1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600)
 
 
 class Metrics:
@@ -17,17 +19,40 @@ class Metrics:
             "landfall_migration_state", "1 for the state that it is in", [*NAMES, "state"], registry=registry
         )
         self._pending = Gauge("landfall_migration_pending", "Revisions not yet applied", NAMES, registry=registry)
+        self._ready = Gauge("landfall_migration_ready", "1 where it is ready", NAMES, registry=registry)
+        self._stalled = Gauge("landfall_migration_stalled", "1 where it waits for people", NAMES, registry=registry)
         self._success = Gauge(
-            "landfall_migration_last_success_timestamp_seconds", "When it last became ready", NAMES, registry=registry
+            "landfall_migration_last_success_timestamp_seconds", "End of the last good run", NAMES, registry=registry
         )
         self._duration = Histogram(
-            "landfall_migration_duration_seconds", "A run's time", [*NAMES, "phase"], registry=registry
+            "landfall_migration_duration_seconds",
+            "A run's time",
+            [*NAMES, "phase"],
+            buckets=RUN_SECONDS,
+            registry=registry,
         )
         self._attempts = Counter(
             "landfall_migration_attempts", "Runs by outcome", [*NAMES, "outcome"], registry=registry
         )
         self._lock_wait = Histogram(
-            "landfall_migration_lock_wait_seconds", "Wait for the lock", NAMES, registry=registry
+            "landfall_migration_lock_wait_seconds",
+            "Wait for the lock",
+            NAMES,
+            buckets=(0.1, *RUN_SECONDS),
+            registry=registry,
+        )
+        self._of_migrations = (
+            self._state,
+            self._pending,
+            self._ready,
+            self._stalled,
+            self._success,
+            self._duration,
+            self._attempts,
+            self._lock_wait,
+        )
+        self.outdated = Gauge(
+            "landfall_crd_outdated", "1 where the served CRD lacks what this version needs", registry=registry
         )
         self.reconcile = Histogram(
             "landfall_reconcile_seconds",
@@ -43,9 +68,10 @@ class Metrics:
         for state in STATES:
             self._state.labels(*names, state).set(status.get("state", "Unknown") == state)
         self._pending.labels(*names).set(status.get("pendingCount", 0))
-
-    def ready(self, migration: Migration, at: float) -> None:
-        self._success.labels(migration.namespace, migration.name).set(at)
+        self._ready.labels(*names).set(condition(status, "Ready").get("status") == "True")
+        self._stalled.labels(*names).set(condition(status, "Stalled").get("status") == "True")
+        if at := _last_success(status):
+            self._success.labels(*names).set(at)
 
     def finished(self, migration: Migration, run: Run) -> None:
         names = (migration.namespace, migration.name)
@@ -57,7 +83,15 @@ class Metrics:
 
     def forget(self, namespace: str, name: str) -> None:
         """A deleted Migration leaves no series behind."""
-        for metric in (self._state, self._pending, self._success, self._duration, self._attempts, self._lock_wait):
-            for labels in list(metric._metrics):  # noqa: SLF001 - prometheus_client has no other list of children
-                if labels[:2] == (namespace, name):
-                    metric.remove(*labels)
+        for metric in self._of_migrations:
+            metric.remove_by_labels({"namespace": namespace, "name": name})
+
+
+def _last_success(status: Json) -> float | None:
+    """From the history, so that a restart of the operator loses nothing."""
+    ends = [
+        began.timestamp() + entry.get("durationSeconds", 0)
+        for entry in status.get("history") or []
+        if entry.get("outcome") in {"Succeeded", "UpToDate"} and (began := moment(entry.get("startedAt")))
+    ]
+    return max(ends, default=None)

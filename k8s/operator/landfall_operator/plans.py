@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from typing import Any
 
@@ -57,10 +58,17 @@ def build_config_map(migration: Migration, sql: str) -> dict[str, Any]:
     }
 
 
+def approval_hash(run: Run) -> str:
+    """What an approval names: of the SQL, the image that wrote it, and the revisions that it starts from."""
+    parts = [run.report["plan"]["sha256"], run.image, run.digest, run.report.get("current")]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
 def plan_status(migration: Migration, run: Run, sql: str, findings: list[Finding]) -> dict[str, Any]:
     checks = run.report.get("checks") or []
     status = {
         "job": run.job,
+        "hash": approval_hash(run),
         "configMap": config_map_name(migration),
         "sha256": hashlib.sha256(sql.encode()).hexdigest(),
         "bytes": len(sql.encode()),

@@ -11,14 +11,15 @@ from typing import Any
 from lightkube.core.exceptions import ApiError
 
 from landfall_operator import lineage
-from landfall_operator.conditions import condition
+from landfall_operator.conditions import Verdict, condition
 from landfall_operator.constants import GATE_SECONDS, MESSAGE_CHARACTERS
 from landfall_operator.decide import Decision, decide
 from landfall_operator.jobs import build_job
-from landfall_operator.kube import Kube
+from landfall_operator.kube import Kube, is_terminating
 from landfall_operator.lint import LintError, lint
 from landfall_operator.metrics import Metrics
-from landfall_operator.plans import FrameError, build_config_map, frame, plan_status
+from landfall_operator.plans import FrameError, approval_hash, build_config_map, frame, plan_status
+from landfall_operator.progress import Progress
 from landfall_operator.store import Key, Store
 from landfall_operator.views import Json, Migration, Run, moment, stamp
 from landfall_operator.workqueue import WorkQueue
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
+WORKING = frozenset({"Planning", "Applying", "Running", "Replacing"})
 MAX_ROUNDS = 10  # decisions in one look: each round's deed may allow the next
 
 
@@ -40,6 +42,7 @@ class Reconciler:
         self._metrics = metrics
         self._runner_image = runner_image
         self._failures: dict[Key, int] = {}
+        self._progress = Progress(kube)
 
     async def __call__(self, key: Key) -> None:
         started = perf_counter()
@@ -52,7 +55,7 @@ class Reconciler:
         self._metrics.reconcile.labels("Migration").observe(perf_counter() - started)
 
     def _failed(self, key: Key, error: Exception) -> None:
-        if isinstance(error, ApiError) and error.status.code == 403 and "terminat" in (error.status.message or ""):  # noqa: PLR2004
+        if is_terminating(error):
             return  # the namespace is going, and everything with it
         count = self._failures[key] = self._failures.get(key, 0) + 1
         pause = min(FIRST_PAUSE_SECONDS * 2 ** (count - 1), LONGEST_PAUSE_SECONDS)
@@ -65,9 +68,15 @@ class Reconciler:
             migration = self._store.migration(key)
             if migration is None or migration.body["metadata"].get("deletionTimestamp"):
                 self._metrics.forget(*key)
+                self._progress.forget(*key)
                 return
-            runs = self._store.runs(migration)
-            decision = decide(migration, runs, now=datetime.now(UTC), owner_gone=self._owner_gone)
+            runs, look_again = await self._progress.of(migration, self._store.runs(migration))
+            if look_again is not None:
+                self._queue.add_after(key, look_again)
+            decision = decide(
+                migration, runs, now=datetime.now(UTC), gone=await self._gone(runs), outdated=self._store.outdated
+            )
+            self._metrics.see(migration, decision.status)
             if not await self._carry_out(migration, runs, decision):
                 return
 
@@ -88,8 +97,9 @@ class Reconciler:
             if made:
                 self._store.see("Job", made, deleted=False)
                 logger.info("%s/%s: created the Job %s", *key, made["metadata"]["name"])
-        if decision.delete:
-            await self._kube.delete_job(migration.namespace, decision.delete)
+        for name in decision.delete:
+            await self._kube.delete_job(migration.namespace, name)
+            logger.info("%s/%s: deleted the Job %s", *key, name)
         status = decision.status
         if decision.read_plan:
             status = {**status, "plan": await self._read_plan(migration, decision.read_plan)}
@@ -109,33 +119,35 @@ class Reconciler:
         if written is None:
             return
         self._store.see("Migration", written, deleted=False)
-        self._metrics.see(migration, status)
         for run in runs:
             if run.finished and run.job not in known:
                 self._metrics.finished(migration, run)
         verdict, before = decision.verdict, condition(migration.status, "Ready")
         if (before.get("reason"), before.get("message")) != (verdict.reason, verdict.message[:MESSAGE_CHARACTERS]):
             logger.info("%s/%s: %s: %s", migration.namespace, migration.name, verdict.reason, verdict.message)
-            if verdict.kind == "ready":
-                self._metrics.ready(migration, datetime.now(UTC).timestamp())
-            if before.get("reason") != verdict.reason:
-                await self._kube.tell(
-                    migration, warning=verdict.kind == "stalled", reason=verdict.reason, message=verdict.message
-                )
+        if is_transition(migration.status, verdict):
+            await self._kube.tell(
+                migration, warning=verdict.kind == "stalled", reason=verdict.reason, message=verdict.message
+            )
 
     async def _read_plan(self, migration: Migration, run: Run) -> dict[str, Any]:
         log = await self._kube.log(migration.namespace, run.pod or "")
+        sha256 = run.report["plan"]["sha256"]
         try:
-            sql = frame(log, "PLAN", sha256=run.report["plan"]["sha256"])
+            sql = frame(log, "PLAN", sha256=sha256)
         except FrameError as error:
-            return {"job": run.job, "sha256": run.report["plan"]["sha256"], "note": f"The plan is lost: {error}."}
+            return {
+                "job": run.job,
+                "sha256": sha256,
+                "hash": approval_hash(run),
+                "unchecked": f"The plan is lost: {error}.",
+            }
         try:
-            findings = await asyncio.to_thread(lint, sql)
+            findings, unchecked = await asyncio.to_thread(lint, sql), None
         except LintError as error:
-            logger.warning("%s/%s: %s", migration.namespace, migration.name, error)
-            findings = []
+            findings, unchecked = [], str(error)
         await self._kube.keep_plan(build_config_map(migration, sql))
-        return plan_status(migration, run, sql, findings)
+        return plan_status(migration, run, sql, findings) | ({"unchecked": unchecked} if unchecked else {})
 
     async def _learn(self, migration: Migration, run: Run) -> None:
         """Remember which revisions the image carries: a later, older image is then known to be behind them."""
@@ -175,13 +187,22 @@ class Reconciler:
                 await self._kube.mark_gate(migration.namespace, name, message=None)
             status.pop("gatesMarkedAt", None)
 
-    def _owner_gone(self, claim: Json) -> bool:
-        """Whether a claim's owner is known to be gone; of a namespace that is not watched nothing is known."""
-        key = (str(claim.get("namespace")), str(claim.get("name")))
-        if not self._store.sees(key[0]):
-            return False
-        owner = self._store.get("Migration", key)
-        return owner is None or owner["metadata"]["uid"] != claim.get("uid")
+    async def _gone(self, runs: list[Run]) -> set[str]:
+        """The owners that claims name and that are no more; of a namespace that is not watched nothing is known."""
+        claims = [run.report["claim"] for run in runs if run.report.get("claim")]
+        watched = [claim for claim in claims if self._store.sees(str(claim.get("namespace")))]
+        # The watch may be behind: only the API server's word lets somebody take a database over.
+        return {
+            str(claim["uid"])
+            for claim in watched
+            if not self._store.knows(claim) and not await self._kube.exists(claim)
+        }
+
+
+def is_transition(status: Json, verdict: Verdict) -> bool:
+    """Whether to tell an Event: another kind of rest, or another reason for it, but not each step of the work."""
+    before = condition(status, "Ready").get("reason")
+    return before != verdict.reason and not {before, verdict.reason} <= WORKING
 
 
 def _differs(old: Json, new: Json) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from time import monotonic
 from typing import Any
 
@@ -11,6 +11,7 @@ from landfall_operator.constants import LABEL_UID
 from landfall_operator.views import Json, Migration, Run, observe
 
 Key = tuple[str, str]
+KINDS = ("Migration", "Job", "Pod", "Deployment")
 
 
 class Store:
@@ -19,8 +20,9 @@ class Store:
     def __init__(self, namespace: str | None) -> None:
         """`namespace` is the one that is watched, None for all."""
         self._namespace = namespace
-        self._objects: dict[str, dict[Key, Json]] = {"Migration": {}, "Job": {}, "Pod": {}, "Deployment": {}}
+        self._objects: dict[str, dict[Key, Json]] = {kind: {} for kind in KINDS}
         self.last_event = monotonic()
+        self.outdated: list[str] = []  # what the served CRD lacks
 
     def see(self, kind: str, body: Json, *, deleted: bool) -> None:
         """Take an event, unless it is older than what is known (our own writes come back late)."""
@@ -32,10 +34,25 @@ class Store:
             return
         known = objects.get(key)
         if known is None or _version(body) >= _version(known):
-            objects[key] = body
+            objects[key] = _trimmed(kind, body)
 
-    def get(self, kind: str, key: Key) -> Json | None:
-        return self._objects[kind].get(key)
+    def replace(self, kind: str, bodies: Iterable[Json], *, version: str) -> None:
+        """Take a whole list: what it does not show is gone, unless it is newer than the list.
+
+        A watch that had to begin anew tells nothing of what was deleted meanwhile.
+        """
+        found = {key_of(body): body for body in bodies}
+        for key, known in list(self._objects[kind].items()):
+            if key not in found and _version(known) <= int(version):
+                del self._objects[kind][key]
+        for body in found.values():
+            self.see(kind, body, deleted=False)
+        self.last_event = monotonic()
+
+    def knows(self, claim: Json) -> bool:
+        """Whether the Migration that wrote a claim is there, and not another of its name."""
+        owner = self._objects["Migration"].get((str(claim.get("namespace")), str(claim.get("name"))))
+        return owner is not None and owner["metadata"]["uid"] == claim.get("uid")
 
     def sees(self, namespace: str) -> bool:
         return self._namespace in {None, namespace}
@@ -79,6 +96,23 @@ class Store:
         containers = deployment["spec"]["template"]["spec"]["containers"] if deployment else []
         wanted = reference.get("container")
         return next((str(c["image"]) for c in containers if wanted in {None, c["name"]}), None)
+
+
+def _trimmed(kind: str, body: Json) -> Json:
+    """Without what is never read: it is most of an object, and a hundred of them are kept."""
+    metadata = {k: v for k, v in body["metadata"].items() if k != "managedFields"}
+    kept: dict[str, Any] = {"metadata": metadata}
+    if kind == "Migration":
+        kept |= {"spec": body["spec"], "status": body.get("status") or {}}
+    elif kind == "Pod":
+        kept |= {"status": body.get("status") or {}}
+    else:
+        containers = [
+            {"name": c["name"], "image": c.get("image")} for c in body["spec"]["template"]["spec"]["containers"]
+        ]
+        kept |= {"spec": {"template": {"spec": {"containers": containers}}}}
+        kept |= {"status": body.get("status") or {}} if kind == "Job" else {}
+    return kept
 
 
 def key_of(body: Json) -> Key:

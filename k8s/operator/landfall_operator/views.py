@@ -128,6 +128,7 @@ class Run:
     ended: datetime | None
     hopeless: str | None
     trouble: str
+    progress: str = ""
     report: Json = field(default_factory=dict)
 
     @property

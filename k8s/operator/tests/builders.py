@@ -9,6 +9,7 @@ from landfall_operator.views import Migration, Run
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 DIGEST = "sha256:" + "a" * 64
+HASH = "e" * 64
 
 
 def spec(**changes: Any) -> dict[str, Any]:
@@ -115,4 +116,4 @@ def plan_status(of: Run, *severities: str) -> dict[str, Any]:
         {"severity": severity, "rule": "ban-drop-table", "line": 1, "message": f"{severity} thing."}
         for severity in severities
     ]
-    return {"job": of.job, "configMap": "api-plan", "sha256": "f" * 64, "findings": findings}
+    return {"job": of.job, "hash": HASH, "configMap": "api-plan", "sha256": "f" * 64, "findings": findings}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from builders import NOW, failed, migration, plan_status, planned, run, succeeded
+from builders import HASH, NOW, failed, migration, plan_status, planned, run, succeeded
 
 from landfall_operator.conditions import condition
 from landfall_operator.constants import ANNOTATION_APPROVE, ANNOTATION_APPROVED_BY, MAX_ATTEMPTS
@@ -14,8 +14,8 @@ from landfall_operator.decide import Decision, decide
 from landfall_operator.views import Migration, Run
 
 
-def ask(of: Migration, runs: Sequence[Run] = (), *, owner_gone: bool = False) -> Decision:
-    return decide(of, runs, now=NOW, owner_gone=lambda _: owner_gone)
+def ask(of: Migration, runs: Sequence[Run] = (), *, gone: Sequence[str] = (), outdated: Sequence[str] = ()) -> Decision:
+    return decide(of, runs, now=NOW, gone=gone, outdated=outdated)
 
 
 def truths(decision: Decision) -> dict[str, str]:
@@ -58,7 +58,7 @@ def test_a_running_job_of_an_older_spec_is_waited_for() -> None:
     older, newer = migration(), migration(image="registry.example/api:2")
     decision = ask(newer, [run(older, ended_ago=None)])
     assert decision.create is None
-    assert decision.delete is None
+    assert not decision.delete
     assert truths(decision)["Reconciling"] == "True"
 
 
@@ -74,7 +74,7 @@ def test_a_job_that_cannot_start_stalls_and_gives_way_to_a_newer_spec() -> None:
     stuck = run(older, ended_ago=None, started=False, hopeless="ImagePullFailed", trouble="ErrImagePull: no such image")
     assert ask(older, [stuck]).verdict.reason == "ImagePullFailed"
     assert "spec.template.imagePullSecrets" in ask(older, [stuck]).verdict.message
-    assert ask(newer, [stuck]).delete == stuck.job
+    assert ask(newer, [stuck]).delete == [stuck.job]
 
 
 def test_a_permanent_error_stalls_after_one_attempt() -> None:
@@ -131,9 +131,40 @@ def test_a_conflict_names_the_owner_and_ends_with_it() -> None:
     api = migration()
     report = failed("Conflict", outcome="Refused", claim={"namespace": "a", "name": "b", "uid": "c"})
     assert truths(ask(api, [run(api, report=report)]))["Stalled"] == "True"
-    freed = ask(api, [run(api, report=report)], owner_gone=True)
+    freed = ask(api, [run(api, report=report)], gone=["c"])
     assert freed.create is not None
     assert freed.create.take_over
+
+
+def test_suspending_what_is_ready_leaves_it_ready() -> None:
+    api = migration()
+    status = ask(api, [run(api, report=succeeded())]).status
+    decision = ask(migration(status=status, suspend=True), [run(api, report=succeeded())])
+    assert truths(decision)["Ready"] == "True"
+
+
+def test_an_outdated_crd_stops_new_work_but_not_what_is_ready() -> None:
+    api, lacking = migration(), ["spec.gates"]
+    decision = ask(api, outdated=lacking)
+    assert decision.create is None
+    assert (decision.verdict.kind, "spec.gates" in decision.verdict.message) == ("stalled", True)
+    ready = ask(api, [run(api, report=succeeded())]).status
+    assert truths(ask(migration(status=ready), outdated=lacking))["Ready"] == "True"
+
+
+def test_jobs_that_have_left_the_history_are_deleted_and_the_rest_keep_their_logs() -> None:
+    older = [migration(image=f"registry.example/api:{number}") for number in range(12)]
+    runs = [run(of, report=succeeded(), ended_ago=100.0 - number) for number, of in enumerate(older)]
+    api = migration(image="registry.example/api:12")
+    decision = ask(api, [*runs, run(api, report=failed())])
+    assert sorted(decision.delete) == sorted(r.job for r in runs[:3])
+    assert [entry["job"] for entry in decision.status["history"]][1:] == [r.job for r in reversed(runs[3:])]
+
+
+def test_a_running_job_tells_what_it_does() -> None:
+    api = migration()
+    working = run(api, ended_ago=None, progress="running the revision b2 (2 of 3)")
+    assert "running the revision b2 (2 of 3)" in ask(api, [working]).verdict.message
 
 
 class TestPlans:
@@ -156,7 +187,7 @@ class TestPlans:
         assert ask(migration(mode="Approve", status=status), [done]).verdict.reason == "ApprovalNeeded"
         wrong = migration(mode="Approve", status=status, annotations={ANNOTATION_APPROVE: "0" * 64})
         assert ask(wrong, [done]).create is None
-        right = {ANNOTATION_APPROVE: "f" * 64, ANNOTATION_APPROVED_BY: "ada"}
+        right = {ANNOTATION_APPROVE: HASH, ANNOTATION_APPROVED_BY: "ada"}
         decision = ask(migration(mode="Approve", status=status, annotations=right), [done])
         assert decision.create is not None
         assert decision.create.plan_sha256 == "f" * 64
@@ -170,7 +201,7 @@ class TestPlans:
             mode="Approve",
             image="registry.example/api:2",
             status={"plan": plan_status(done)},
-            annotations={ANNOTATION_APPROVE: "f" * 64},
+            annotations={ANNOTATION_APPROVE: HASH},
         )
         decision = ask(new, [done])
         assert decision.create is not None
@@ -195,7 +226,7 @@ class TestPlans:
     def test_a_plan_that_the_database_outran_is_made_anew(self) -> None:
         api = migration(mode="Approve")
         plan = run(api, phase="plan", ended_ago=60, report=planned())
-        told = migration(mode="Approve", status={"plan": plan_status(plan)}, annotations={ANNOTATION_APPROVE: "f" * 64})
+        told = migration(mode="Approve", status={"plan": plan_status(plan)}, annotations={ANNOTATION_APPROVE: HASH})
         apply = run(told, ended_ago=10, report=failed("PlanChanged", outcome="Refused"))
         decision = ask(told, [plan, apply])
         assert decision.create is not None
@@ -264,3 +295,13 @@ def test_transition_times_move_only_with_the_status() -> None:
         entry["lastTransitionTime"] = "2020-01-01T00:00:00Z"
     after = ask(migration(status=status), runs).status
     assert condition(after, "Ready")["lastTransitionTime"] == "2020-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(("destructive", "mode"), [("Deny", "Auto"), ("Approve", "Auto"), ("Allow", "Approve")])
+def test_a_plan_that_could_not_be_checked_is_never_applied(destructive: str, mode: str) -> None:
+    rules: dict[str, Any] = {"mode": mode, "policy": {"destructive": destructive}}
+    plan = run(migration(**rules), phase="plan", report=planned())
+    status = {"plan": plan_status(plan) | {"unchecked": "The plan could not be linted."}}
+    decision = ask(migration(status=status, annotations={ANNOTATION_APPROVE: HASH}, **rules), [plan])
+    assert decision.create is None
+    assert decision.verdict.reason == "PlanUnchecked"

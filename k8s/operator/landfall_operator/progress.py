@@ -1,0 +1,49 @@
+"""What running Jobs say of themselves: the last `landfall-progress:` line of their log, read from time to time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from landfall_operator.kube import Kube
+from landfall_operator.views import Migration, Run
+
+FIRST_LOOK_SECONDS = 3.0  # most runs are over by then, and cost no request
+NEXT_LOOK_SECONDS = 10.0
+TAIL_LINES = 200  # an application may log between two lines of ours
+MARK = "landfall-progress: "
+
+
+class Progress:
+    """Remembers what was read, so that an event costs no request."""
+
+    def __init__(self, kube: Kube) -> None:
+        self._kube = kube
+        self._read: dict[tuple[str, str], tuple[str, datetime, str]] = {}
+
+    async def of(self, migration: Migration, runs: list[Run]) -> tuple[list[Run], float | None]:
+        """The runs with what the one at work does, and the seconds until it is worth another look."""
+        key = (migration.namespace, migration.name)
+        active = next((run for run in runs if not run.finished and run.started), None)
+        if active is None or active.pod is None or active.began is None:
+            self.forget(*key)
+            return runs, None
+        now = datetime.now(UTC)
+        pod, at, text = self._read.get(key, ("", None, ""))
+        if pod != active.pod:
+            at, text = None, ""
+        pause = NEXT_LOOK_SECONDS if at else FIRST_LOOK_SECONDS
+        left = pause - (now - (at or active.began)).total_seconds()
+        if left <= 0:
+            text = _last(await self._kube.log(migration.namespace, active.pod, tail=TAIL_LINES)) or text
+            self._read[key] = (active.pod, now, text)
+            left = NEXT_LOOK_SECONDS
+        return [replace(run, progress=text) if run is active else run for run in runs], left
+
+    def forget(self, namespace: str, name: str) -> None:
+        self._read.pop((namespace, name), None)
+
+
+def _last(log: bytes) -> str:
+    lines = log.decode("utf-8", "replace").splitlines()
+    return next((line[len(MARK) :] for line in reversed(lines) if line.startswith(MARK)), "")

@@ -1,0 +1,35 @@
+"""Which fields this version needs of the served CRD: Helm never upgrades crds/, which drops the fields unknown to it."""
+
+from __future__ import annotations
+
+from landfall_operator.views import Json
+
+ADVICE = "Apply this release's CRDs: kubectl apply --server-side --force-conflicts -f crds/"
+NEEDED = {
+    "spec": "image from alembic database target baseline mode policy suspend gates template",
+    "spec.alembic": "config section workingDir scriptLocation versionLocations x python",
+    "spec.database": "urlFrom directUrlFrom env takeOver",
+    "spec.policy": "lockTimeout lockWait deadline destructive onAhead invalidIndexes",
+    "spec.template": (
+        "serviceAccountName labels annotations imagePullPolicy imagePullSecrets nodeSelector priorityClassName env"
+        " envFrom tolerations volumes volumeMounts affinity resources podSecurityContext securityContext"
+    ),
+    "status": (
+        "observedGeneration state currentRevision targetRevision pendingCount pending plan attempts image imageDigest"
+        " runner nextRetryAt settledRun lineageSha256 gatesMarkedAt lineage failure history conditions"
+    ),
+    "status.plan": "job hash configMap sha256 bytes statements findings unchecked approvedBy approvedAt note",
+    "status.failure": "revision sqlstate statement log",
+}
+
+
+def missing(schema: Json) -> list[str]:
+    """The paths of the fields that a Migration's served schema lacks."""
+    lacking = []
+    for path, names in NEEDED.items():
+        here: Json = schema
+        for step in path.split("."):
+            here = (here.get("properties") or {}).get(step) or {}
+        known = here.get("properties") or {}
+        lacking += [f"{path}.{name}" for name in names.split() if name not in known]
+    return lacking

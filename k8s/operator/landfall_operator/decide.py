@@ -323,6 +323,10 @@ def _after(one: Run, other: Run) -> bool:
 def _why(run: Run) -> tuple[str, str, bool]:
     """Reason, message, and whether another attempt may help; without a report from what Kubernetes says."""
     report = run.report
+    if run.overdue:
+        doing = f" Last: {report['message']}" if report.get("message") else ""
+        advice = "Raise spec.policy.deadline, or look at what the run waited for."
+        return "DeadlineExceeded", f"The run was ended by its deadline.{doing} {advice}", False
     if report.get("reason"):
         revision = f"Revision {report['revision']}: " if report.get("revision") else ""
         statement = f" Statement: {report['statement']}" if report.get("statement") else ""
@@ -333,9 +337,7 @@ def _why(run: Run) -> tuple[str, str, bool]:
         return "InterpreterMissing", f"{trouble} Name the interpreter that has Alembic in spec.alembic.python.", False
     if "OOMKilled" in trouble:
         return "OutOfMemory", f"{trouble} Raise the memory limit in spec.template.resources.", False
-    if "DeadlineExceeded" in trouble:
-        return "DeadlineExceeded", f"{trouble} Raise spec.policy.deadline, or look at what the run waited for.", False
-    if run.pod is None or "137" in trouble or "143" in trouble:
+    if run.pod is None or run.disrupted or "exit code 137" in trouble or "exit code 143" in trouble:
         return "PodLost", trouble, True
     return "RunnerCrashed", f"{trouble} See the log: kubectl logs job/{run.job}", False
 

@@ -1,4 +1,4 @@
-"""Which fields this version needs of the served CRD: Helm never upgrades crds/, which drops the fields unknown to it."""
+"""Which fields this version needs of the served CRD, which Helm never upgrades."""
 
 from __future__ import annotations
 

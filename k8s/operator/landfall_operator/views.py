@@ -128,6 +128,8 @@ class Run:
     ended: datetime | None
     hopeless: str | None
     trouble: str
+    disrupted: bool = False
+    overdue: bool = False
     progress: str = ""
     report: Json = field(default_factory=dict)
 
@@ -137,7 +139,10 @@ class Run:
 
 
 def observe(job: Json, pods: Iterable[Json]) -> Run:
-    """A Job counts as finished only when its Pod's report is there too: the two events come in either order."""
+    """A run is over with its Pod, whose end carries the report; the Job says so a second or two later.
+
+    Only where the Pod has gone is the Job's word the end, or where its deadline has passed and the Pod is ending.
+    """
     labels = job["metadata"].get("labels") or {}
     status = job.get("status") or {}
     conditions = {c["type"]: c for c in status.get("conditions") or [] if c["status"] == "True"}
@@ -148,13 +153,13 @@ def observe(job: Json, pods: Iterable[Json]) -> Run:
     terminated = state.get("terminated")
     waiting = _waiting(pod)
     report = _report(terminated)
-    pod_over = pod is None or (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
+    pod_over = (pod or {}).get("status", {}).get("phase") in {"Succeeded", "Failed"}
     return Run(
         job=job["metadata"]["name"],
         key=labels.get(LABEL_RUN, ""),
         phase=labels.get(LABEL_PHASE, ""),
         attempt=int(labels.get(LABEL_ATTEMPT, "1")),
-        finished=over is not None and pod_over,
+        finished=pod_over or (over is not None and pod is None),
         started=bool(terminated or state.get("running")),
         pod=pod["metadata"]["name"] if pod else None,
         image=_image(job),
@@ -162,7 +167,9 @@ def observe(job: Json, pods: Iterable[Json]) -> Run:
         began=moment(status.get("startTime") or job["metadata"].get("creationTimestamp")),
         ended=moment((terminated or {}).get("finishedAt") or (over or {}).get("lastTransitionTime")),
         hopeless=HOPELESS.get(waiting.get("reason", "")),
-        trouble=_trouble(over, terminated, waiting),
+        trouble=_trouble(over, pod, terminated, waiting),
+        disrupted=_disrupted(pod),
+        overdue=any(c.get("reason") == "DeadlineExceeded" for c in conditions.values()),
         report=report,
     )
 
@@ -201,10 +208,24 @@ def _digest(image_id: str | None) -> str | None:
     return match[0] if match else None
 
 
-def _trouble(over: Json | None, terminated: Json | None, waiting: Json) -> str:
+def _disrupted(pod: Json | None) -> bool:
+    """Whether the cluster ended the Pod: an eviction, a preemption, a node's shutdown."""
+    conditions = ((pod or {}).get("status") or {}).get("conditions") or []
+    return any(c["type"] == "DisruptionTarget" and c["status"] == "True" for c in conditions)
+
+
+def _trouble(over: Json | None, pod: Json | None, terminated: Json | None, waiting: Json) -> str:
     """The end or the obstacle in Kubernetes' own words, for when there is no report."""
     if waiting:
         return f"{waiting.get('reason')}: {waiting.get('message', '')}".strip()
+    status = (pod or {}).get("status") or {}
+    for container in status.get("initContainerStatuses") or []:
+        ended = (container.get("state") or {}).get("terminated") or {}
+        if ended.get("exitCode"):
+            words = f"{ended.get('reason', 'Error')} (exit code {ended['exitCode']}) {ended.get('message', '')}"
+            return f"The init container {container['name']}: {words}".strip()
+    if status.get("reason"):
+        return f"{status['reason']}: {status.get('message', '')}".strip()
     if terminated and terminated.get("exitCode"):
         words = terminated.get("message") or ""
         if words.startswith("{"):

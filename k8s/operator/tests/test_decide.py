@@ -305,3 +305,15 @@ def test_a_plan_that_could_not_be_checked_is_never_applied(destructive: str, mod
     decision = ask(migration(status=status, annotations={ANNOTATION_APPROVE: HASH}, **rules), [plan])
     assert decision.create is None
     assert decision.verdict.reason == "PlanUnchecked"
+
+
+def test_a_run_ended_by_its_deadline_is_not_tried_again() -> None:
+    api = migration()
+    decision = ask(api, [run(api, report=failed("Interrupted", transient=True), overdue=True)])
+    assert (decision.verdict.kind, decision.verdict.reason) == ("stalled", "DeadlineExceeded")
+
+
+def test_an_evicted_pod_is_tried_again() -> None:
+    api = migration()
+    decision = ask(api, [run(api, report={}, trouble="Evicted: low on memory", disrupted=True)])
+    assert decision.verdict.reason == "Retrying"

@@ -8,31 +8,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from landfall_operator import lineage
-from landfall_operator.conditions import Verdict, condition, conditions
+from landfall_operator.conditions import Verdict, condition
 from landfall_operator.constants import (
     ANNOTATION_APPROVE,
     ANNOTATION_APPROVED_BY,
     FIRST_RETRY_SECONDS,
-    HISTORY_LENGTH,
     LONGEST_RETRY_SECONDS,
     MAX_ATTEMPTS,
 )
+from landfall_operator.failures import failure, start_advice, why
 from landfall_operator.schema import ADVICE
+from landfall_operator.status import forgotten, next_status, unread_lineage
 from landfall_operator.views import Json, Migration, Run, stamp
-
-# What outlives the runs that told it.
-KEPT = (
-    "state",
-    "currentRevision",
-    "targetRevision",
-    "pendingCount",
-    "pending",
-    "plan",
-    "lineage",
-    "lineageSha256",
-    "gatesMarkedAt",
-    "settledRun",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,14 +67,14 @@ def decide(
     the served CRD lacks.
     """
     step = _Decider(migration, runs, now, gone, outdated).step()
-    status = _status(migration, runs, step, now)
+    status = next_status(migration, runs, step.verdict, step.fields, now=now)
     return Decision(
         status=status,
         verdict=step.verdict,
         create=step.create,
-        delete=[step.delete] if step.delete else _forgotten(migration, runs, status),
+        delete=[step.delete] if step.delete else forgotten(migration, runs, status),
         read_plan=step.read_plan,
-        read_lineage=_unread_lineage(migration, runs),
+        read_lineage=unread_lineage(migration, runs),
         requeue_seconds=step.requeue_seconds,
     )
 
@@ -151,7 +138,7 @@ class _Decider:
         if run.hopeless and not run.started:
             if outdated:
                 return _Step(verdict=_progress("Replacing", f"The Job {run.job} could not start."), delete=run.job)
-            message = f"{run.trouble}. {_start_advice(run)}"
+            message = f"{run.trouble}. {start_advice(run)}"
             return _Step(verdict=Verdict(kind="stalled", reason=run.hopeless, message=message))
         what = "An older spec's Job" if outdated else "The Job"
         doing = f": {run.progress}" if run.progress else " is running" if run.started else " is starting"
@@ -233,7 +220,7 @@ class _Decider:
 
     def _failed(self, run: Run, plan_sha256: str | None = None) -> _Step:
         report = run.report
-        reason, message, transient = _why(run)
+        reason, message, transient = why(run)
         if reason == "RevisionUnknown":
             return self._unknown_revision(run)
         if reason == "Conflict" and (report.get("claim") or {}).get("uid") in self._gone:
@@ -246,9 +233,7 @@ class _Decider:
             return self._start(run.phase, run.attempt + 1, plan_sha256)
         wait = (due - self._now).total_seconds()
         verdict = _progress("Retrying", f"Attempt {run.attempt} ended: {message} Next attempt at {stamp(due)}.")
-        return _Step(
-            verdict=verdict, requeue_seconds=wait, fields={"nextRetryAt": stamp(due), "failure": _failure(run)}
-        )
+        return _Step(verdict=verdict, requeue_seconds=wait, fields={"nextRetryAt": stamp(due), "failure": failure(run)})
 
     def _unknown_revision(self, run: Run) -> _Step:
         """Ahead of the image, diverged from it, or never seen: told by what earlier images carried."""
@@ -310,7 +295,7 @@ def _waiting(reason: str, message: str) -> _Step:
 
 
 def _stalled(reason: str, message: str, run: Run, *, state: str | None = None) -> _Step:
-    fields: dict[str, Any] = {"failure": _failure(run)}
+    fields: dict[str, Any] = {"failure": failure(run)}
     if state:
         fields["state"] = state
     return _Step(verdict=Verdict(kind="stalled", reason=reason, message=message), fields=fields)
@@ -318,125 +303,3 @@ def _stalled(reason: str, message: str, run: Run, *, state: str | None = None) -
 
 def _after(one: Run, other: Run) -> bool:
     return one.ended is not None and other.ended is not None and one.ended >= other.ended
-
-
-def _why(run: Run) -> tuple[str, str, bool]:
-    """Reason, message, and whether another attempt may help; without a report from what Kubernetes says."""
-    report = run.report
-    if run.overdue:
-        doing = f" Last: {report['message']}" if report.get("message") else ""
-        advice = "Raise spec.policy.deadline, or look at what the run waited for."
-        return "DeadlineExceeded", f"The run was ended by its deadline.{doing} {advice}", False
-    if report.get("reason"):
-        revision = f"Revision {report['revision']}: " if report.get("revision") else ""
-        statement = f" Statement: {report['statement']}" if report.get("statement") else ""
-        message = f"{revision}{report.get('message')}{statement}"
-        return str(report["reason"]), message, bool(report.get("transient"))
-    trouble = run.trouble or "The Job's pod has gone without a report."
-    if "executable file not found" in trouble or "no such file or directory" in trouble:
-        return "InterpreterMissing", f"{trouble} Name the interpreter that has Alembic in spec.alembic.python.", False
-    if "OOMKilled" in trouble:
-        return "OutOfMemory", f"{trouble} Raise the memory limit in spec.template.resources.", False
-    if run.pod is None or run.disrupted or "exit code 137" in trouble or "exit code 143" in trouble:
-        return "PodLost", trouble, True
-    return "RunnerCrashed", f"{trouble} See the log: kubectl logs job/{run.job}", False
-
-
-def _start_advice(run: Run) -> str:
-    if run.hopeless == "ImagePullFailed":
-        return "Correct spec.image, or give its registry's credentials in spec.template.imagePullSecrets."
-    if run.hopeless == "ConfigurationMissing":
-        return "Create the Secret or its key that spec.database.urlFrom names."
-    return "See the Job's pod."
-
-
-def _failure(run: Run) -> dict[str, Any]:
-    names = {"revision": "revision", "sqlstate": "sqlstate", "statement": "statement", "log": "log"}
-    return {name: run.report[key] for name, key in names.items() if run.report.get(key)}
-
-
-def _status(migration: Migration, runs: Sequence[Run], step: _Step, now: datetime) -> dict[str, Any]:
-    """The old status with what the latest report and this step say."""
-    old = dict(migration.status)
-    status: dict[str, Any] = {name: old[name] for name in KEPT if name in old}
-    status["observedGeneration"] = migration.generation
-    finished = sorted((r for r in runs if r.finished), key=lambda r: (r.ended or now, r.attempt))
-    mine = [run for run in finished if run.key == migration.run_key]
-    if mine:
-        status |= _seen(mine[-1].report)
-    status["attempts"] = max((r.attempt for r in runs if r.key == migration.run_key), default=0)
-    if migration.image:
-        status["image"] = migration.image
-    last = mine[-1] if mine else None
-    status["imageDigest"] = (last.digest if last else None) or old.get("imageDigest")
-    active = next((run for run in runs if not run.finished), None)
-    shown = active or last
-    if shown:
-        status["runner"] = {"job": shown.job, "phase": shown.phase}
-    status["history"] = _history(old.get("history") or [], finished)
-    plan = status.get("plan")
-    if plan and not any(run.job == plan.get("job") and run.key == migration.run_key for run in runs):
-        del status["plan"]  # another image, target or policy: the plan and its approval are void
-    if step.verdict.kind == "ready":
-        status["settledRun"] = migration.run_key
-    status |= step.fields
-    status["conditions"] = conditions(
-        step.verdict, previous=old.get("conditions") or [], generation=migration.generation, now=now
-    )
-    return {name: value for name, value in status.items() if value is not None}
-
-
-def _seen(report: Json) -> dict[str, Any]:
-    """What a report says of the database."""
-    fields: dict[str, Any] = {}
-    if "current" in report:
-        fields["currentRevision"] = ",".join(report["current"])
-    if "target" in report:
-        fields["targetRevision"] = ",".join(report["target"])
-    if report.get("state") in {"Unversioned", "Behind", "UpToDate", "MultipleHeads"}:
-        fields["state"] = report["state"]
-    for name in ("pending", "pendingCount"):
-        if name in report:
-            fields[name] = report[name]
-    return fields
-
-
-def _history(old: Sequence[Json], finished: Sequence[Run]) -> list[Json]:
-    known = {entry["job"] for entry in old}
-    new = [_entry(run) for run in finished if run.job not in known]
-    return [*reversed(new), *old][:HISTORY_LENGTH]
-
-
-def _entry(run: Run) -> dict[str, Any]:
-    reason, message, _ = _why(run) if run.report.get("outcome") not in {"Succeeded", "Planned"} else ("", "", False)
-    outcome = "UpToDate" if run.report.get("reason") == "NothingToDo" else run.report.get("outcome")
-    entry = {
-        "job": run.job,
-        "phase": run.phase,
-        "image": run.image,
-        "imageDigest": run.digest,
-        "fromRevision": ",".join(run.report.get("from") or []) or None,
-        "toRevision": ",".join(run.report.get("current") or []) or None,
-        "planSha256": (run.report.get("plan") or {}).get("sha256"),
-        "startedAt": stamp(run.began) if run.began else None,
-        "durationSeconds": run.seconds,
-        "attempts": run.attempt,
-        "outcome": outcome or reason,
-        "message": (message or str(run.report.get("message", "")))[:200],
-    }
-    return {name: value for name, value in entry.items() if value is not None}
-
-
-def _forgotten(migration: Migration, runs: Sequence[Run], status: Json) -> list[str]:
-    """Finished Jobs of earlier work that have left the history; the others keep their logs."""
-    kept = {entry["job"] for entry in status["history"]}
-    return [run.job for run in runs if run.finished and run.key != migration.run_key and run.job not in kept]
-
-
-def _unread_lineage(migration: Migration, runs: Sequence[Run]) -> Run | None:
-    """The latest run whose image's revisions are not in the status yet."""
-    told = [run for run in runs if run.finished and run.pod and (run.report.get("lineage") or {}).get("sha256")]
-    latest = max(told, key=lambda run: run.ended.timestamp() if run.ended else 0.0, default=None)
-    if latest and latest.report["lineage"]["sha256"] != migration.status.get("lineageSha256"):
-        return latest
-    return None

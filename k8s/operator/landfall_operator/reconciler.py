@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
 
-from lightkube.core.exceptions import ApiError
-
 from landfall_operator import lineage
 from landfall_operator.conditions import Verdict, condition
 from landfall_operator.constants import GATE_SECONDS, MESSAGE_CHARACTERS
@@ -157,7 +155,7 @@ class Reconciler:
             lines = frame(await self._kube.log(migration.namespace, run.pod or ""), "LINEAGE", sha256=sha256).split(
                 "\n"
             )
-        except (FrameError, ApiError) as error:
+        except FrameError as error:
             logger.warning("%s/%s: the image's revisions are not known: %s", migration.namespace, migration.name, error)
             lines = []
         merged = lineage.merge(lines, current.status.get("lineage") or [])

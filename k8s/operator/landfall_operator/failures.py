@@ -1,0 +1,42 @@
+"""Why a run ended badly, in words for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from landfall_operator.views import Run
+
+
+def why(run: Run) -> tuple[str, str, bool]:
+    """Reason, message, and whether another attempt may help; without a report from what Kubernetes says."""
+    report = run.report
+    if run.overdue:
+        doing = f" Last: {report['message']}" if report.get("message") else ""
+        advice = "Raise spec.policy.deadline, or look at what the run waited for."
+        return "DeadlineExceeded", f"The run was ended by its deadline.{doing} {advice}", False
+    if report.get("reason"):
+        revision = f"Revision {report['revision']}: " if report.get("revision") else ""
+        statement = f" Statement: {report['statement']}" if report.get("statement") else ""
+        message = f"{revision}{report.get('message')}{statement}"
+        return str(report["reason"]), message, bool(report.get("transient"))
+    trouble = run.trouble or "The Job's pod has gone without a report."
+    if "executable file not found" in trouble or "no such file or directory" in trouble:
+        return "InterpreterMissing", f"{trouble} Name the interpreter that has Alembic in spec.alembic.python.", False
+    if "OOMKilled" in trouble:
+        return "OutOfMemory", f"{trouble} Raise the memory limit in spec.template.resources.", False
+    if run.pod is None or run.disrupted or "exit code 137" in trouble or "exit code 143" in trouble:
+        return "PodLost", trouble, True
+    return "RunnerCrashed", f"{trouble} See the log: kubectl logs job/{run.job}", False
+
+
+def start_advice(run: Run) -> str:
+    if run.hopeless == "ImagePullFailed":
+        return "Correct spec.image, or give its registry's credentials in spec.template.imagePullSecrets."
+    if run.hopeless == "ConfigurationMissing":
+        return "Create the Secret or its key that spec.database.urlFrom names."
+    return "See the Job's pod."
+
+
+def failure(run: Run) -> dict[str, Any]:
+    names = {"revision": "revision", "sqlstate": "sqlstate", "statement": "statement", "log": "log"}
+    return {name: run.report[key] for name, key in names.items() if run.report.get(key)}

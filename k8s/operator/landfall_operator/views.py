@@ -139,9 +139,9 @@ class Run:
 
 
 def observe(job: Json, pods: Iterable[Json]) -> Run:
-    """A run is over with its Pod, whose end carries the report; the Job says so a second or two later.
+    """A run is over with its container, whose end carries the report; Pod and Job say so a second or two later.
 
-    Only where the Pod has gone is the Job's word the end, or where its deadline has passed and the Pod is ending.
+    The Job's word is the end only where the Pod has gone.
     """
     labels = job["metadata"].get("labels") or {}
     status = job.get("status") or {}
@@ -159,7 +159,7 @@ def observe(job: Json, pods: Iterable[Json]) -> Run:
         key=labels.get(LABEL_RUN, ""),
         phase=labels.get(LABEL_PHASE, ""),
         attempt=int(labels.get(LABEL_ATTEMPT, "1")),
-        finished=pod_over or (over is not None and pod is None),
+        finished=terminated is not None or pod_over or (over is not None and pod is None),
         started=bool(terminated or state.get("running")),
         pod=pod["metadata"]["name"] if pod else None,
         image=_image(job),

@@ -33,7 +33,7 @@ def container(**state: Any) -> list[dict[str, Any]]:
 FAILED = {"conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "No more."}]}
 
 
-def test_a_run_is_over_with_its_pod_before_the_job_says_so() -> None:
+def test_a_run_is_over_with_its_container_before_pod_and_job_say_so() -> None:
     ended = {"exitCode": 0, "finishedAt": "2026-11-21T12:00:09Z", "message": '{"outcome":"Succeeded"}'}
     run = observe(
         job(startTime="2026-11-21T12:00:00Z"), [pod("Succeeded", containerStatuses=container(terminated=ended))]

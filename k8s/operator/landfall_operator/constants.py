@@ -28,4 +28,5 @@ CONNECT_WAIT_SECONDS = 60  # of one Job for a database that is away; the next Jo
 DEADLINE_GRACE_SECONDS = 60  # the runner ends itself first, with a report
 GATE_SECONDS = 10  # as long as Helm needs to see the marker
 PLAN_BYTES = 900 * 1024  # a ConfigMap holds 1 MiB with its names and quotes
+GATE_REASON = "MigrationStalled"
 MESSAGE_CHARACTERS = 1500

@@ -27,7 +27,7 @@ class NewJob:
     phase: str
     attempt: int
     plan_sha256: str | None = None
-    take_over: bool = False
+    take_over_from: str | None = None  # the uid of an owner that is gone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,8 +223,9 @@ class _Decider:
         reason, message, transient = why(run)
         if reason == "RevisionUnknown":
             return self._unknown_revision(run)
-        if reason == "Conflict" and (report.get("claim") or {}).get("uid") in self._gone:
-            return self._start(run.phase, run.attempt + 1, plan_sha256, take_over=True)
+        owner = (report.get("claim") or {}).get("uid")
+        if reason == "Conflict" and owner in self._gone:
+            return self._start(run.phase, run.attempt + 1, plan_sha256, take_over_from=owner)
         if not transient or run.attempt >= MAX_ATTEMPTS:
             return _stalled(reason, message, run)
         pause = min(FIRST_RETRY_SECONDS * 2 ** (run.attempt - 1), LONGEST_RETRY_SECONDS)
@@ -280,9 +281,11 @@ class _Decider:
         runs = [run for run in self._runs if run.key == self._migration.run_key and run.phase == phase]
         return max(runs, key=lambda run: run.attempt, default=None)
 
-    def _start(self, phase: str, attempt: int, plan_sha256: str | None = None, *, take_over: bool = False) -> _Step:
+    def _start(
+        self, phase: str, attempt: int, plan_sha256: str | None = None, *, take_over_from: str | None = None
+    ) -> _Step:
         words = "Planning" if phase == "plan" else "Applying"
-        new = NewJob(phase=phase, attempt=attempt, plan_sha256=plan_sha256, take_over=take_over)
+        new = NewJob(phase=phase, attempt=attempt, plan_sha256=plan_sha256, take_over_from=take_over_from)
         return _Step(verdict=_progress(words, f"{words}, attempt {attempt}."), create=new)
 
 

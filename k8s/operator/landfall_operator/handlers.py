@@ -27,7 +27,7 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP, key="last-handled", v1=False)
 
 
-def register(registry: kopf.OperatorRegistry, *, store: Store, queue: WorkQueue) -> None:
+def register(registry: kopf.OperatorRegistry, *, store: Store, queue: WorkQueue, gates: WorkQueue) -> None:
     """Handlers for the Migrations and for what belongs to them."""
 
     def wake(keys: Iterable[tuple[str, str]]) -> None:
@@ -65,3 +65,4 @@ def register(registry: kopf.OperatorRegistry, *, store: Store, queue: WorkQueue)
         body = event["object"]
         store.see("Deployment", body, deleted=event["type"] == "DELETED")
         wake(store.followers(key_of(body)))
+        gates.add(key_of(body))

@@ -38,7 +38,7 @@ def build_job(
     attempt: int,
     runner_image: str,
     plan_sha256: str | None = None,
-    take_over: bool = False,
+    take_over_from: str | None = None,
 ) -> dict[str, Any]:
     template = migration.spec["template"]
     labels = {
@@ -77,7 +77,7 @@ def build_job(
                     "annotations": template.get("annotations") or {},
                 },
                 "spec": _pod(
-                    migration, runner_image=runner_image, run=_run(migration, phase, plan_sha256, take_over=take_over)
+                    migration, runner_image=runner_image, run=_run(migration, phase, plan_sha256, take_over_from)
                 ),
             },
         },
@@ -145,7 +145,7 @@ def _container(migration: Migration, *, run: dict[str, Any], mount: dict[str, st
     return container
 
 
-def _run(migration: Migration, phase: str, plan_sha256: str | None, *, take_over: bool) -> dict[str, Any]:
+def _run(migration: Migration, phase: str, plan_sha256: str | None, take_over_from: str | None) -> dict[str, Any]:
     """What the runner is told; see `runner/__main__.py`."""
     spec, policy = migration.spec, migration.policy
     return {
@@ -155,7 +155,8 @@ def _run(migration: Migration, phase: str, plan_sha256: str | None, *, take_over
         "target": spec["target"],
         "baseline": spec.get("baseline"),
         "owner": {"namespace": migration.namespace, "name": migration.name, "uid": migration.uid},
-        "takeOver": spec["database"]["takeOver"] or take_over,
+        "takeOver": spec["database"]["takeOver"],
+        "takeOverFrom": take_over_from,
         "planSha256": plan_sha256,
         "connectWaitSeconds": CONNECT_WAIT_SECONDS,
         "deadlineSeconds": seconds(policy["deadline"]),

@@ -15,7 +15,7 @@ from lightkube.resources.batch_v1 import Job
 from lightkube.resources.core_v1 import ConfigMap, Event, Pod
 from lightkube.types import CascadeType, PatchType
 
-from landfall_operator.constants import CONTAINER, FIELD_MANAGER, GROUP, LABEL_UID, VERSION
+from landfall_operator.constants import CONTAINER, FIELD_MANAGER, GATE_REASON, GROUP, LABEL_UID, VERSION
 from landfall_operator.views import Json, Migration, stamp
 
 MigrationResource = create_namespaced_resource(GROUP, VERSION, "Migration", "migrations")
@@ -115,7 +115,7 @@ class Kube:
         else:
             condition |= {
                 "status": "True",
-                "reason": "MigrationStalled",
+                "reason": GATE_REASON,
                 "message": message,
                 "lastUpdateTime": now,
                 "lastTransitionTime": now,

@@ -45,6 +45,7 @@ async def run() -> None:
     from pydantic import ValidationError
 
     from landfall_operator import handlers, web
+    from landfall_operator.gates import Gates
     from landfall_operator.kube import Kube
     from landfall_operator.metrics import Metrics
     from landfall_operator.reconciler import Reconciler
@@ -67,17 +68,20 @@ async def run() -> None:
     os.environ.setdefault("POD_ID", os.environ.get("HOSTNAME", "landfall-operator"))
 
     watched = settings.namespace if settings.scope == "namespace" else None
-    store, queue, kube = Store(watched), WorkQueue(), Kube()
+    store, queue, gates_queue, kube = Store(watched), WorkQueue(), WorkQueue(), Kube()
     metrics = Metrics(CollectorRegistry())
-    reconciler = Reconciler(store, kube, queue, metrics, runner_image=settings.runner_image)
+    gates = Gates(store, kube, gates_queue)
+    reconciler = Reconciler(store, kube, queue, metrics, gates, runner_image=settings.runner_image)
     registry = kopf.OperatorRegistry()
-    handlers.register(registry, store=store, queue=queue)
+    handlers.register(registry, store=store, queue=queue, gates=gates_queue)
     kopf_settings = kopf.OperatorSettings()
     handlers.configure(kopf_settings)
-    server = await web.serve(store, metrics.registry, port=settings.http_port)
+    server = await web.serve(store, metrics.registry, port=settings.http_port, resync_seconds=settings.resync_seconds)
     sync = Sync(store, kube, queue, metrics, namespace=watched)
     await sync.first()
+    gates.look_again(None)
     tasks = [asyncio.create_task(queue.work(reconciler)) for _ in range(settings.workers)]
+    tasks.append(asyncio.create_task(gates_queue.work(gates)))
     tasks.append(asyncio.create_task(sync.for_ever(seconds=settings.resync_seconds)))
     try:
         await kopf.operator(

@@ -10,8 +10,9 @@ from typing import Any
 
 from landfall_operator import lineage
 from landfall_operator.conditions import Verdict, condition
-from landfall_operator.constants import GATE_SECONDS, MESSAGE_CHARACTERS
+from landfall_operator.constants import MESSAGE_CHARACTERS
 from landfall_operator.decide import Decision, decide
+from landfall_operator.gates import Gates
 from landfall_operator.jobs import build_job
 from landfall_operator.kube import Kube, is_terminating
 from landfall_operator.lint import LintError, lint
@@ -19,7 +20,7 @@ from landfall_operator.metrics import Metrics
 from landfall_operator.plans import FrameError, approval_hash, build_config_map, frame, plan_status
 from landfall_operator.progress import Progress
 from landfall_operator.store import Key, Store
-from landfall_operator.views import Json, Migration, Run, moment, stamp
+from landfall_operator.views import Json, Migration, Run
 from landfall_operator.workqueue import WorkQueue
 
 logger = logging.getLogger(__name__)
@@ -33,11 +34,14 @@ MAX_ROUNDS = 10  # decisions in one look: each round's deed may allow the next
 class Reconciler:
     """Level-based: it looks at all there is and forgets nothing, as it keeps nothing."""
 
-    def __init__(self, store: Store, kube: Kube, queue: WorkQueue, metrics: Metrics, *, runner_image: str) -> None:
+    def __init__(
+        self, store: Store, kube: Kube, queue: WorkQueue, metrics: Metrics, gates: Gates, *, runner_image: str
+    ) -> None:
         self._store = store
         self._kube = kube
         self._queue = queue
         self._metrics = metrics
+        self._gates = gates
         self._runner_image = runner_image
         self._failures: dict[Key, int] = {}
         self._progress = Progress(kube)
@@ -67,6 +71,7 @@ class Reconciler:
             if migration is None or migration.body["metadata"].get("deletionTimestamp"):
                 self._metrics.forget(*key)
                 self._progress.forget(*key)
+                self._gates.look_again(key[0])
                 return
             runs, look_again = await self._progress.of(migration, self._store.runs(migration))
             if look_again is not None:
@@ -89,7 +94,7 @@ class Reconciler:
                 attempt=new.attempt,
                 runner_image=self._runner_image,
                 plan_sha256=new.plan_sha256,
-                take_over=new.take_over,
+                take_over_from=new.take_over_from,
             )
             made = await self._kube.create_job(job)
             if made:
@@ -101,10 +106,12 @@ class Reconciler:
         status = decision.status
         if decision.read_plan:
             status = {**status, "plan": await self._read_plan(migration, decision.read_plan)}
-        await self._gates(migration, decision, status)
+        if decision.verdict.kind == "stalled" and condition(migration.status, "Stalled").get("status") != "True":
+            await self._gates.mark(migration, decision.verdict.message[:MESSAGE_CHARACTERS])
         await self._tell(migration, runs, decision, status)
         if decision.read_lineage:
             await self._learn(migration, decision.read_lineage)
+        self._gates.look_again(migration.namespace)
         if decision.requeue_seconds is not None:
             self._queue.add_after(key, decision.requeue_seconds)
         return decision.read_plan is not None or decision.read_lineage is not None
@@ -162,28 +169,6 @@ class Reconciler:
         written = await self._kube.set_status(current, {**current.status, "lineage": merged, "lineageSha256": sha256})
         if written:
             self._store.see("Migration", written, deleted=False)
-
-    async def _gates(self, migration: Migration, decision: Decision, status: dict[str, Any]) -> None:
-        """Tell the waiting Deployments of a stall, for seconds: a marker left there fails the next good upgrade."""
-        gates = [gate["deployment"] for gate in migration.spec.get("gates") or []]
-        marked = moment(migration.status.get("gatesMarkedAt"))
-        now = datetime.now(UTC)
-        key = (migration.namespace, migration.name)
-        newly = decision.verdict.kind == "stalled" and condition(migration.status, "Stalled").get("status") != "True"
-        if gates and newly:
-            for name in gates:
-                message = f"Migration/{migration.name}: {decision.verdict.message}"
-                await self._kube.mark_gate(migration.namespace, name, message=message)
-            status["gatesMarkedAt"] = stamp(now)
-            self._queue.add_after(key, GATE_SECONDS)
-        elif marked:
-            left = GATE_SECONDS - (now - marked).total_seconds()
-            if decision.verdict.kind == "stalled" and left > 0:
-                self._queue.add_after(key, left)
-                return
-            for name in gates:
-                await self._kube.mark_gate(migration.namespace, name, message=None)
-            status.pop("gatesMarkedAt", None)
 
     async def _gone(self, runs: list[Run]) -> set[str]:
         """The owners that claims name and that are no more; of a namespace that is not watched nothing is known."""

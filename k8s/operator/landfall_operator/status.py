@@ -21,7 +21,6 @@ KEPT = (
     "plan",
     "lineage",
     "lineageSha256",
-    "gatesMarkedAt",
     "settledRun",
 )
 

@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Any
 
 from landfall_operator.conditions import condition
-from landfall_operator.constants import LABEL_UID
+from landfall_operator.constants import GATE_REASON, LABEL_UID
 from landfall_operator.views import Json, Migration, Run, observe
 
 Key = tuple[str, str]
@@ -22,6 +22,7 @@ class Store:
         self._namespace = namespace
         self._objects: dict[str, dict[Key, Json]] = {kind: {} for kind in KINDS}
         self.last_event = monotonic()
+        self.complete = False  # whether the first lists are here
         self.outdated: list[str] = []  # what the served CRD lacks
 
     def see(self, kind: str, body: Json, *, deleted: bool) -> None:
@@ -87,6 +88,17 @@ class Store:
             if condition(body.get("status") or {}, "Ready").get("reason") == "Conflict":
                 yield key_of(body)
 
+    def marker(self, deployment: Key) -> Json | None:
+        """The condition that tells a Deployment of a stalled Migration."""
+        body = self._objects["Deployment"].get(deployment) or {}
+        found = condition(body.get("status") or {}, "Stalled")
+        return found if found.get("reason") == GATE_REASON else None
+
+    def marked(self, namespace: str | None) -> Iterator[Key]:
+        """The Deployments of a namespace, or of all, that have such a marker."""
+        keys = [key for key in self._objects["Deployment"] if namespace in {None, key[0]}]
+        yield from (key for key in keys if self.marker(key))
+
     def _image(self, body: Json) -> str | None:
         spec = body["spec"]
         if spec.get("image"):
@@ -111,7 +123,8 @@ def _trimmed(kind: str, body: Json) -> Json:
             {"name": c["name"], "image": c.get("image")} for c in body["spec"]["template"]["spec"]["containers"]
         ]
         kept |= {"spec": {"template": {"spec": {"containers": containers}}}}
-        kept |= {"status": body.get("status") or {}} if kind == "Job" else {}
+        status = body.get("status") or {}
+        kept |= {"status": status if kind == "Job" else {"conditions": status.get("conditions") or []}}
     return kept
 
 

@@ -12,6 +12,7 @@ from landfall_operator.store import KINDS, Store, key_of
 from landfall_operator.workqueue import WorkQueue
 
 FIRST_PAUSE_SECONDS = 2.0
+LONGEST_PAUSE_SECONDS = 15.0
 
 logger = logging.getLogger(__name__)
 
@@ -28,31 +29,30 @@ class Sync:
 
     async def first(self) -> None:
         """Lists, however long the API server takes to answer."""
+        pause = FIRST_PAUSE_SECONDS
         while True:
-            if await self._tried(again_seconds=FIRST_PAUSE_SECONDS):
+            try:
+                await self._once()
+            except Exception as error:  # noqa: BLE001 - whatever it was, the next time may be better
+                logger.warning(
+                    "The lists could not be had: %s: %s; again in %.0f s", type(error).__name__, error, pause
+                )
+            else:
                 return
-            await asyncio.sleep(FIRST_PAUSE_SECONDS)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     async def for_ever(self, *, seconds: float) -> None:
         while True:
             await asyncio.sleep(seconds)
-            await self._tried(again_seconds=seconds)
-
-    async def _tried(self, *, again_seconds: float) -> bool:
-        try:
-            await self._once()
-        except Exception as error:  # noqa: BLE001 - whatever it was, the next time may be better
-            logger.warning(
-                "The lists could not be had: %s: %s; again in %.0f s", type(error).__name__, error, again_seconds
-            )
-            return False
-        return True
+            await self.first()
 
     async def _once(self) -> None:
         """Before the first decision this must have been done: a Job that is not seen yet would be taken for none."""
         for kind in KINDS:
             bodies, version = await self._kube.list(kind, namespace=self._namespace)
             self._store.replace(kind, bodies, version=version)
+        self._store.complete = True
         lacking = missing(await self._kube.served_schema())
         self._store.outdated = lacking
         self._metrics.outdated.set(bool(lacking))

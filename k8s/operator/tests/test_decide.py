@@ -133,7 +133,7 @@ def test_a_conflict_names_the_owner_and_ends_with_it() -> None:
     assert truths(ask(api, [run(api, report=report)]))["Stalled"] == "True"
     freed = ask(api, [run(api, report=report)], gone=["c"])
     assert freed.create is not None
-    assert freed.create.take_over
+    assert freed.create.take_over_from == "c"
 
 
 def test_suspending_what_is_ready_leaves_it_ready() -> None:

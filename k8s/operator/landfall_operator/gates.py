@@ -1,0 +1,67 @@
+"""Deployments that wait for a schema are told of its stall, for seconds: a marker left fails the next good upgrade.
+
+kstatus reads a `Stalled` condition on any kind, so `helm upgrade --wait` ends at once with our message; the Deployment
+controller keeps conditions that it does not know.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+
+from landfall_operator.conditions import condition
+from landfall_operator.constants import GATE_SECONDS
+from landfall_operator.kube import Kube
+from landfall_operator.store import Key, Store
+from landfall_operator.views import Json, Migration, moment
+from landfall_operator.workqueue import WorkQueue
+
+logger = logging.getLogger(__name__)
+
+
+class Gates:
+    """Marks, and takes away what is old or void, whoever made it: the Deployments themselves are the record."""
+
+    def __init__(self, store: Store, kube: Kube, queue: WorkQueue) -> None:
+        self._store = store
+        self._kube = kube
+        self._queue = queue
+
+    async def mark(self, migration: Migration, message: str) -> None:
+        for gate in migration.spec.get("gates") or []:
+            text = f"{_prefix(migration.name)}{message}"
+            await self._kube.mark_gate(migration.namespace, gate["deployment"], message=text)
+
+    def look_again(self, namespace: str | None) -> None:
+        """After anything that may have made a marker void."""
+        for key in self._store.marked(namespace):
+            self._queue.add(key)
+
+    async def __call__(self, key: Key) -> None:
+        """Take one Deployment's marker away when its time is over."""
+        try:
+            marker = self._store.marker(key)
+            if marker is None:
+                return
+            now = datetime.now(UTC)
+            left = GATE_SECONDS - (now - (moment(marker["lastTransitionTime"]) or now)).total_seconds()
+            if left > 0 and self._holds(key[0], marker):
+                self._queue.add_after(key, left)
+            else:
+                await self._kube.mark_gate(*key, message=None)
+        except Exception as error:  # noqa: BLE001 - one Deployment's trouble is not the others'
+            logger.warning("%s/%s: the marker stays for now: %s", *key, error)
+            self._queue.add_after(key, GATE_SECONDS)
+
+    def _holds(self, namespace: str, marker: Json) -> bool:
+        """Whether the Migration that a marker speaks of is there and still stalled."""
+        for body in self._store.migrations():
+            name, generation = body["metadata"]["name"], body["metadata"].get("generation")
+            if body["metadata"]["namespace"] == namespace and marker["message"].startswith(_prefix(name)):
+                stalled = condition(body["status"], "Stalled")
+                return stalled.get("status") == "True" and stalled.get("observedGeneration") == generation
+        return False
+
+
+def _prefix(name: str) -> str:
+    return f"Migration/{name}: "

@@ -17,6 +17,7 @@ from landfall_operator.constants import (
     MAX_ATTEMPTS,
 )
 from landfall_operator.failures import failure, start_advice, why
+from landfall_operator.runs import fresh, last_attempt, recall, tries
 from landfall_operator.schema import ADVICE
 from landfall_operator.status import forgotten, next_status, unread_lineage
 from landfall_operator.views import Json, Migration, Run, stamp
@@ -66,6 +67,7 @@ def decide(
     `gone` are the uids of Migrations that claimed a database and are known to exist no more; `outdated` the fields that
     the served CRD lacks.
     """
+    runs = recall(runs, migration.status.get("lastRuns") or [])
     step = _Decider(migration, runs, now, gone, outdated).step()
     status = next_status(migration, runs, step.verdict, step.fields, now=now)
     return Decision(
@@ -90,12 +92,13 @@ class _Decider:
     ) -> None:
         self._migration = migration
         self._runs = runs
+        self._fresh = fresh(runs, migration.run_key)
         self._now = now
         self._gone = gone
         self._outdated = outdated
 
     def step(self) -> _Step:
-        return self._blocked() or self._settled() or self._work()
+        return self._blocked() or self._work()
 
     def _work(self) -> _Step:
         return self._planned() if self._migration.two_phases else self._apply(None)
@@ -119,16 +122,10 @@ class _Decider:
             return self._still_ready() or _Step(verdict=Verdict(kind="idle", reason="Suspended", message=message))
         return None
 
-    def _settled(self) -> _Step | None:
-        """Work that was done stays done when its Job has been cleaned away."""
-        if any(run.key == self._migration.run_key for run in self._runs):
-            return None
-        return self._still_ready()
-
     def _still_ready(self) -> _Step | None:
         """The verdict that this same work had, where it was ready: what stops work has none to stop then."""
         ready = condition(self._migration.status, "Ready")
-        if self._migration.status.get("settledRun") != self._migration.run_key or ready.get("status") != "True":
+        if not self._fresh or ready.get("status") != "True":
             return None
         return _Step(verdict=Verdict(kind="ready", reason=ready["reason"], message=ready["message"]))
 
@@ -148,7 +145,7 @@ class _Decider:
         migration = self._migration
         plan_run = self._latest("plan")
         if plan_run is None:
-            return self._start("plan", 1)
+            return self._start("plan")
         reason = plan_run.report.get("reason")
         if plan_run.report.get("outcome") != "Planned" or reason == "NothingToDo":
             return self._ready(plan_run) if reason == "NothingToDo" else self._failed(plan_run)
@@ -160,7 +157,7 @@ class _Decider:
             return _Step(verdict=_progress("Planning", "Reading the plan."), read_plan=plan_run)
         applied = self._latest("apply")
         if applied and applied.report.get("reason") == "PlanChanged" and _after(applied, plan_run):
-            return self._start("plan", plan_run.attempt + 1)
+            return self._start("plan")
         return self._after_plan(plan, plan_run)
 
     def _after_plan(self, plan: Json, plan_run: Run) -> _Step:
@@ -210,12 +207,12 @@ class _Decider:
     def _apply(self, plan_sha256: str | None) -> _Step:
         run = self._latest("apply")
         if run is None:
-            return self._start("apply", 1, plan_sha256)
+            return self._start("apply", plan_sha256)
         if run.report.get("outcome") == "Succeeded":
             return self._ready(run)
         if run.report.get("reason") == "PlanChanged":
             # Planned anew, and approved again where that is asked: this is the next attempt.
-            return self._start("apply", run.attempt + 1, plan_sha256)
+            return self._start("apply", plan_sha256)
         return self._failed(run, plan_sha256)
 
     def _failed(self, run: Run, plan_sha256: str | None = None) -> _Step:
@@ -225,15 +222,16 @@ class _Decider:
             return self._unknown_revision(run)
         owner = (report.get("claim") or {}).get("uid")
         if reason == "Conflict" and owner in self._gone:
-            return self._start(run.phase, run.attempt + 1, plan_sha256, take_over_from=owner)
-        if not transient or run.attempt >= MAX_ATTEMPTS:
+            return self._start(run.phase, plan_sha256, take_over_from=owner)
+        attempt = tries(self._runs, run)
+        if not transient or attempt >= MAX_ATTEMPTS:
             return _stalled(reason, message, run)
-        pause = min(FIRST_RETRY_SECONDS * 2 ** (run.attempt - 1), LONGEST_RETRY_SECONDS)
+        pause = min(FIRST_RETRY_SECONDS * 2 ** (attempt - 1), LONGEST_RETRY_SECONDS)
         due = (run.ended or self._now) + timedelta(seconds=pause)
         if self._now >= due:
-            return self._start(run.phase, run.attempt + 1, plan_sha256)
+            return self._start(run.phase, plan_sha256)
         wait = (due - self._now).total_seconds()
-        verdict = _progress("Retrying", f"Attempt {run.attempt} ended: {message} Next attempt at {stamp(due)}.")
+        verdict = _progress("Retrying", f"Attempt {attempt} ended: {message} Next attempt at {stamp(due)}.")
         return _Step(verdict=verdict, requeue_seconds=wait, fields={"nextRetryAt": stamp(due), "failure": failure(run)})
 
     def _unknown_revision(self, run: Run) -> _Step:
@@ -278,13 +276,11 @@ class _Decider:
         ]
 
     def _latest(self, phase: str) -> Run | None:
-        runs = [run for run in self._runs if run.key == self._migration.run_key and run.phase == phase]
-        return max(runs, key=lambda run: run.attempt, default=None)
+        return max((run for run in self._fresh if run.phase == phase), key=lambda run: run.attempt, default=None)
 
-    def _start(
-        self, phase: str, attempt: int, plan_sha256: str | None = None, *, take_over_from: str | None = None
-    ) -> _Step:
+    def _start(self, phase: str, plan_sha256: str | None = None, *, take_over_from: str | None = None) -> _Step:
         words = "Planning" if phase == "plan" else "Applying"
+        attempt = last_attempt(self._runs, self._migration.run_key, phase) + 1
         new = NewJob(phase=phase, attempt=attempt, plan_sha256=plan_sha256, take_over_from=take_over_from)
         return _Step(verdict=_progress(words, f"{words}, attempt {attempt}."), create=new)
 

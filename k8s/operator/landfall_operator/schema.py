@@ -16,7 +16,7 @@ NEEDED = {
     ),
     "status": (
         "observedGeneration state currentRevision targetRevision pendingCount pending plan attempts image imageDigest"
-        " runner nextRetryAt settledRun lineageSha256 lineage failure history conditions"
+        " runner nextRetryAt lastRuns lineageSha256 lineage failure history conditions"
     ),
     "status.plan": "job hash configMap sha256 bytes statements findings unchecked approvedBy approvedAt note",
     "status.failure": "revision sqlstate statement log",

@@ -9,6 +9,7 @@ from typing import Any
 from landfall_operator.conditions import Verdict, conditions
 from landfall_operator.constants import HISTORY_LENGTH
 from landfall_operator.failures import why
+from landfall_operator.runs import fresh, record, tries
 from landfall_operator.views import Json, Migration, Run, stamp
 
 # What outlives the runs that told it.
@@ -21,8 +22,9 @@ KEPT = (
     "plan",
     "lineage",
     "lineageSha256",
-    "settledRun",
 )
+
+OF_THE_WORK = {"targetRevision", "pendingCount", "pending"}
 
 
 def next_status(
@@ -33,10 +35,20 @@ def next_status(
     status: dict[str, Any] = {name: old[name] for name in KEPT if name in old}
     status["observedGeneration"] = migration.generation
     finished = sorted((r for r in runs if r.finished), key=lambda r: (r.ended or now, r.attempt))
-    mine = [run for run in finished if run.key == migration.run_key]
+    current = fresh(runs, migration.run_key)
+    mine = [run for run in finished if run in current]
+    if finished and "current" in finished[-1].report:
+        status["currentRevision"] = ",".join(finished[-1].report["current"])
     if mine:
-        status |= _seen(mine[-1].report)
-    status["attempts"] = max((r.attempt for r in runs if r.key == migration.run_key), default=0)
+        # What an earlier image's run said of its target is not true of this one's.
+        status = {name: value for name, value in status.items() if name not in OF_THE_WORK}
+        for run in mine:
+            status |= _seen(run.report)
+        if "pending" not in status and status.get("pendingCount"):
+            status["pending"] = old.get("pending")
+    latest = max(current, key=lambda run: (run.began or now, run.attempt), default=None)
+    status["attempts"] = tries(runs, latest) if latest else 0
+    status["lastRuns"] = record(runs)
     if migration.image:
         status["image"] = migration.image
     last = mine[-1] if mine else None
@@ -45,12 +57,10 @@ def next_status(
     shown = active or last
     if shown:
         status["runner"] = {"job": shown.job, "phase": shown.phase}
-    status["history"] = _history(old.get("history") or [], finished)
+    status["history"] = _history(old, finished)
     plan = status.get("plan")
-    if plan and not any(run.job == plan.get("job") and run.key == migration.run_key for run in runs):
+    if plan and not any(run.job == plan.get("job") for run in current):
         del status["plan"]  # another image, target or policy: the plan and its approval are void
-    if verdict.kind == "ready":
-        status["settledRun"] = migration.run_key
     status |= fields
     status["conditions"] = conditions(
         verdict, previous=old.get("conditions") or [], generation=migration.generation, now=now
@@ -59,10 +69,8 @@ def next_status(
 
 
 def _seen(report: Json) -> dict[str, Any]:
-    """What a report says of the database."""
+    """What a report of the present work says of the database."""
     fields: dict[str, Any] = {}
-    if "current" in report:
-        fields["currentRevision"] = ",".join(report["current"])
     if "target" in report:
         fields["targetRevision"] = ",".join(report["target"])
     if report.get("state") in {"Unversioned", "Behind", "UpToDate", "MultipleHeads"}:
@@ -73,10 +81,12 @@ def _seen(report: Json) -> dict[str, Any]:
     return fields
 
 
-def _history(old: Sequence[Json], finished: Sequence[Run]) -> list[Json]:
-    known = {entry["job"] for entry in old}
+def _history(old: Json, finished: Sequence[Run]) -> list[Json]:
+    told = old.get("history") or []
+    # A remembered run may have left the history long ago.
+    known = {entry["job"] for entry in [*told, *(old.get("lastRuns") or [])]}
     new = [_entry(run) for run in finished if run.job not in known]
-    return [*reversed(new), *old][:HISTORY_LENGTH]
+    return [*reversed(new), *told][:HISTORY_LENGTH]
 
 
 def _entry(run: Run) -> dict[str, Any]:
@@ -101,7 +111,7 @@ def _entry(run: Run) -> dict[str, Any]:
 
 def forgotten(migration: Migration, runs: Sequence[Run], status: Json) -> list[str]:
     """Finished Jobs of earlier work that have left the history; the others keep their logs."""
-    kept = {entry["job"] for entry in status["history"]}
+    kept = {entry["job"] for entry in status["history"]} | {kept["job"] for kept in status["lastRuns"]}
     return [run.job for run in runs if run.finished and run.key != migration.run_key and run.job not in kept]
 
 

@@ -274,7 +274,7 @@ def test_history_keeps_the_last_ten_newest_first() -> None:
     status: dict[str, Any] = {}
     for number in range(12):
         api = migration(image=f"registry.example/api:{number}", status=status)
-        status = ask(api, [run(api, report=succeeded())]).status
+        status = ask(api, [run(api, report=succeeded(), ended_ago=100.0 - number)]).status
     images = [entry["image"] for entry in status["history"]]
     assert images == [f"registry.example/api:{number}" for number in range(11, 1, -1)]
 
@@ -317,3 +317,48 @@ def test_an_evicted_pod_is_tried_again() -> None:
     api = migration()
     decision = ask(api, [run(api, report={}, trouble="Evicted: low on memory", disrupted=True)])
     assert decision.verdict.reason == "Retrying"
+
+
+def test_a_failure_stays_what_it_was_when_its_pod_is_cleaned_away() -> None:
+    api = migration()
+    first = run(api, report=failed(revision="b2"))
+    told = ask(api, [first]).status
+    without_pod = run(api, report={}, pod=None, digest=None, trouble="BackoffLimitExceeded: It failed.")
+    for left in ([without_pod], []):
+        decision = ask(migration(status=told), left)
+        assert decision.create is None
+        assert decision.status == told
+
+
+def test_a_plan_that_waits_for_an_approval_still_waits_when_its_job_is_cleaned_away() -> None:
+    plan = run(migration(mode="Approve"), phase="plan", report=planned())
+    told = ask(migration(mode="Approve", status={"plan": plan_status(plan)}), [plan]).status
+    assert ask(migration(mode="Approve", status=told)).verdict.reason == "ApprovalNeeded"
+    approved = migration(mode="Approve", status=told, annotations={ANNOTATION_APPROVE: HASH})
+    decision = ask(approved)
+    assert decision.create is not None
+    assert (decision.create.phase, decision.create.plan_sha256) == ("apply", "f" * 64)
+
+
+def test_a_rollback_to_an_image_that_ran_before_is_looked_at_anew() -> None:
+    old, new = migration(), migration(image="registry.example/api:2")
+    runs = [run(old, report=succeeded(), ended_ago=300), run(new, report=succeeded(current=["c3"]), ended_ago=100)]
+    decision = ask(old, runs)
+    assert decision.create is not None
+    assert (decision.create.phase, decision.create.attempt) == ("apply", 2)
+    again = [*runs, run(old, attempt=2, report=failed(transient=True), ended_ago=4)]
+    assert ask(old, again).status["attempts"] == 1
+    # The same with the newer image's Job cleaned away: the status remembers its turn.
+    status = ask(new, runs).status
+    assert ask(migration(status=status), runs[:1]).create is not None
+
+
+def test_what_an_earlier_image_aimed_at_is_not_told_of_this_one() -> None:
+    old, new = migration(), migration(image="registry.example/api:2")
+    earlier = run(old, report=succeeded(), ended_ago=300)
+    status = ask(old, [earlier]).status
+    unknown = run(new, report=failed("RevisionUnknown", outcome="Refused", current=["zz"], heads=["b2"]), ended_ago=1)
+    told = ask(migration(image="registry.example/api:2", status=status), [earlier, unknown]).status
+    assert told["currentRevision"] == "zz"
+    assert "targetRevision" not in told
+    assert "pendingCount" not in told

@@ -21,7 +21,7 @@ export UV_PYTHON := $(CURDIR)/$(BIN)/python
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: $(READY) ## start the service on http://127.0.0.1:8000, with a SQLite file and demo data
@@ -39,6 +39,10 @@ image: $(READY) ## build the service's image and test it; needs Docker
 .PHONY: e2e
 e2e: $(READY) ## test the operator on the local cluster that KUBECONFIG names
 	@$(BIN)/python -m pytest k8s/e2e $(args)
+
+.PHONY: bench-operator
+bench-operator: $(READY) ## measure the operator on the local cluster that KUBECONFIG names; takes about half an hour
+	@$(BIN)/python -m pytest -s k8s/e2e/bench_operator.py $(args)
 
 .PHONY: lint
 lint: $(READY) ## check style, format, types and the direction of imports

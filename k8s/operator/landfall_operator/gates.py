@@ -26,10 +26,12 @@ class Gates:
         self._store = store
         self._kube = kube
         self._queue = queue
+        self._generations: dict[Key, int] = {}  # of the Migration when it marked; the store learns of the stall later
 
     async def mark(self, migration: Migration, message: str) -> None:
         for gate in migration.spec.get("gates") or []:
             text = f"{_prefix(migration.name)}{message}"
+            self._generations[migration.namespace, gate["deployment"]] = migration.generation
             await self._kube.mark_gate(migration.namespace, gate["deployment"], message=text)
 
     def look_again(self, namespace: str | None) -> None:
@@ -45,21 +47,25 @@ class Gates:
                 return
             now = datetime.now(UTC)
             left = GATE_SECONDS - (now - (moment(marker["lastTransitionTime"]) or now)).total_seconds()
-            if left > 0 and self._holds(key[0], marker):
+            if left > 0 and self._holds(key, marker):
                 self._queue.add_after(key, left)
             else:
                 await self._kube.mark_gate(*key, message=None)
+                self._generations.pop(key, None)
         except Exception as error:  # noqa: BLE001 - one Deployment's trouble is not the others'
             logger.warning("%s/%s: the marker stays for now: %s", *key, error)
             self._queue.add_after(key, GATE_SECONDS)
 
-    def _holds(self, namespace: str, marker: Json) -> bool:
-        """Whether the Migration that a marker speaks of is there and still stalled."""
+    def _holds(self, deployment: Key, marker: Json) -> bool:
+        """Whether the Migration that a marker speaks of is there, has this gate, and is what it was when it marked."""
         for body in self._store.migrations():
             name, generation = body["metadata"]["name"], body["metadata"].get("generation")
-            if body["metadata"]["namespace"] == namespace and marker["message"].startswith(_prefix(name)):
+            if body["metadata"]["namespace"] == deployment[0] and marker["message"].startswith(_prefix(name)):
+                gates = [gate["deployment"] for gate in body["spec"].get("gates") or []]
+                # After a restart only the status can tell.
                 stalled = condition(body["status"], "Stalled")
-                return stalled.get("status") == "True" and stalled.get("observedGeneration") == generation
+                known = stalled.get("observedGeneration") if stalled.get("status") == "True" else None
+                return deployment[1] in gates and generation == self._generations.get(deployment, known)
         return False
 
 

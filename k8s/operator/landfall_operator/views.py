@@ -217,7 +217,9 @@ def _disrupted(pod: Json | None) -> bool:
 def _trouble(over: Json | None, pod: Json | None, terminated: Json | None, waiting: Json) -> str:
     """The end or the obstacle in Kubernetes' own words, for when there is no report."""
     if waiting:
-        return f"{waiting.get('reason')}: {waiting.get('message', '')}".strip()
+        # The back-off between two tries has the last one's words behind its own: the same trouble is told the same.
+        words = re.sub(r"^Back-off pulling image \S+: ", "", str(waiting.get("message", "")))
+        return words if words.startswith("Err") else f"{waiting.get('reason')}: {words}".strip()
     status = (pod or {}).get("status") or {}
     for container in status.get("initContainerStatuses") or []:
         ended = (container.get("state") or {}).get("terminated") or {}

@@ -72,3 +72,12 @@ def test_a_report_that_is_not_json_is_no_report() -> None:
 @pytest.mark.parametrize(("text", "expected"), [("500ms", 0.5), ("1h30m", 5400.0), ("1.5s", 1.5)])
 def test_durations_are_gos(text: str, expected: float) -> None:
     assert seconds(text) == expected
+
+
+def test_an_image_that_cannot_be_pulled_is_told_the_same_between_two_tries() -> None:
+    words = 'failed to pull and unpack image "nosuch:1": not found'
+    trying = {"reason": "ErrImagePull", "message": words}
+    pausing = {"reason": "ImagePullBackOff", "message": f'Back-off pulling image "nosuch:1": ErrImagePull: {words}'}
+    told = [observe(job(), [pod("Pending", containerStatuses=container(waiting=w))]) for w in (trying, pausing)]
+    assert {run.trouble for run in told} == {f"ErrImagePull: {words}"}
+    assert {run.hopeless for run in told} == {"ImagePullFailed"}

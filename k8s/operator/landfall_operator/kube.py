@@ -76,16 +76,15 @@ class Kube:
         await self._forgiving(self._client.delete(Job, name, namespace=namespace, cascade=CascadeType.BACKGROUND))
 
     async def set_status(self, migration: Migration, status: dict[str, Any]) -> Json | None:
-        """Replace the status; members that are gone are told as null, since the patch merges. None: it was deleted."""
-        gone: dict[str, Any] = {name: None for name in migration.status if name not in status}
-        patch = {"status": gone | status}
+        """Replace the status, whole: a patch that merges would leave what is gone from it. None: it was deleted."""
+        patch = [{"op": "add", "path": "/status", "value": status}]
         try:
             made: Any = await self._client.patch(
                 MigrationResource.Status,
                 migration.name,
                 patch,
                 namespace=migration.namespace,
-                patch_type=PatchType.MERGE,
+                patch_type=PatchType.JSON,
             )
         except ApiError as error:
             if error.status.code == NOT_FOUND:

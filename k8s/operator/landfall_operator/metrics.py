@@ -62,6 +62,8 @@ class Metrics:
             registry=registry,
         )
         self.errors = Counter("landfall_reconcile_errors", "Looks that ended in an error", ["kind"], registry=registry)
+        for metric in (self.reconcile, self.errors):
+            metric.labels("Migration")  # an alert needs the series before its first change
 
     def see(self, migration: Migration, status: Json) -> None:
         names = (migration.namespace, migration.name)

@@ -99,7 +99,7 @@ def _entry(run: Run) -> dict[str, Any]:
         "imageDigest": run.digest,
         "fromRevision": ",".join(run.report.get("from") or []) or None,
         "toRevision": ",".join(run.report.get("current") or []) or None,
-        "planSha256": (run.report.get("plan") or {}).get("sha256"),
+        "planSha256": run.report.get("planSha256") or (run.report.get("plan") or {}).get("sha256"),
         "startedAt": stamp(run.began) if run.began else None,
         "durationSeconds": run.seconds,
         "attempts": run.attempt,

@@ -135,7 +135,7 @@ class _Decider:
         if run.hopeless and not run.started:
             if outdated:
                 return _Step(verdict=_progress("Replacing", f"The Job {run.job} could not start."), delete=run.job)
-            message = f"{run.trouble}. {start_advice(run)}"
+            message = f"{run.trouble.rstrip('.')}. {start_advice(run)}"
             return _Step(verdict=Verdict(kind="stalled", reason=run.hopeless, message=message))
         what = "An older spec's Job" if outdated else "The Job"
         doing = f": {run.progress}" if run.progress else " is running" if run.started else " is starting"

@@ -34,6 +34,8 @@ def start_advice(run: Run) -> str:
         return "Correct spec.image, or give its registry's credentials in spec.template.imagePullSecrets."
     if run.hopeless == "ConfigurationMissing":
         return "Create the Secret or its key that spec.database.urlFrom names."
+    if run.hopeless == "PodNotCreated":
+        return "Correct spec.template (podSecurityContext, serviceAccountName, resources), or the namespace's quota."
     return "See the Job's pod."
 
 

@@ -105,6 +105,12 @@ class Kube:
                 return b""
             raise
 
+    async def why_no_pod(self, namespace: str, job: str) -> str:
+        """What the Job controller said last of a Pod that it could not make; its Events alone tell."""
+        fields: dict[str, Any] = {"involvedObject.name": job, "reason": "FailedCreate"}
+        events = [event async for event in self._client.list(Event, namespace=namespace, fields=fields)]
+        return str(events[-1].message) if events else "Kubernetes does not say why."
+
     async def mark_gate(self, namespace: str, deployment: str, *, message: str | None) -> None:
         """Put `Stalled` into a Deployment's status, which kstatus reads on any kind; without a message take it away."""
         now = stamp(datetime.now(UTC))

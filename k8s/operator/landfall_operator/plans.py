@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from landfall_operator.constants import GROUP, LABEL_NAME, LABEL_UID, PLAN_BYTES, VERSION
-from landfall_operator.lint import Finding
+from landfall_operator.lint import VERSION_TABLE, Finding, count_statements
 from landfall_operator.views import Migration, Run
 
 BEGIN = re.compile(rb"-----BEGIN LANDFALL (\w+) (\d+) ([0-9a-f]{64})-----\n")
@@ -72,7 +72,7 @@ def plan_status(migration: Migration, run: Run, sql: str, findings: list[Finding
         "configMap": config_map_name(migration),
         "sha256": hashlib.sha256(sql.encode()).hexdigest(),
         "bytes": len(sql.encode()),
-        "statements": sum(1 for line in sql.split("\n") if line.rstrip().endswith(";")),
+        "statements": count_statements(sql, version_table=run.report.get("versionTable") or VERSION_TABLE),
         "findings": [finding.as_dict() for finding in findings],
     }
     return status | ({"note": " ".join(checks)} if checks else {})

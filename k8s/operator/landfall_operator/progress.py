@@ -1,4 +1,4 @@
-"""What running Jobs say of themselves: the last `landfall-progress:` line of their log, read from time to time."""
+"""What only asking tells of a Job at work: the last `landfall-progress:` line of its log, or why it has no Pod."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from landfall_operator.kube import Kube
 from landfall_operator.views import Migration, Run
 
+PODLESS_SECONDS = 10.0  # a Job controller under load needs some; one that may not make a Pod never gets further
 FIRST_LOOK_SECONDS = 3.0  # most runs are over by then, and cost no request
 NEXT_LOOK_SECONDS = 10.0
 TAIL_LINES = 200  # an application may log between two lines of ours
@@ -24,6 +25,9 @@ class Progress:
     async def of(self, migration: Migration, runs: list[Run]) -> tuple[list[Run], float | None]:
         """The runs with what the one at work does, and the seconds until it is worth another look."""
         key = (migration.namespace, migration.name)
+        podless = next((run for run in runs if run.podless and not run.finished), None)
+        if podless:
+            return await self._podless(migration, runs, podless)
         active = next((run for run in runs if not run.finished and run.started), None)
         if active is None or active.pod is None or active.began is None:
             self.forget(*key)
@@ -39,6 +43,15 @@ class Progress:
             self._read[key] = (active.pod, now, text)
             left = NEXT_LOOK_SECONDS
         return [replace(run, progress=text) if run is active else run for run in runs], left
+
+    async def _podless(self, migration: Migration, runs: list[Run], run: Run) -> tuple[list[Run], float | None]:
+        now = datetime.now(UTC)
+        left = PODLESS_SECONDS - (now - (run.began or now)).total_seconds()
+        if left > 0:
+            return runs, left
+        trouble = await self._kube.why_no_pod(migration.namespace, run.job)
+        stuck = replace(run, hopeless="PodNotCreated", trouble=f"The Job {run.job} gets no pod: {trouble}")
+        return [stuck if other is run else other for other in runs], None
 
     def forget(self, namespace: str, name: str) -> None:
         self._read.pop((namespace, name), None)

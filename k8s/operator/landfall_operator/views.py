@@ -130,6 +130,7 @@ class Run:
     trouble: str
     disrupted: bool = False
     overdue: bool = False
+    podless: bool = False  # the Job controller has made no Pod yet, or may not
     progress: str = ""
     report: Json = field(default_factory=dict)
 
@@ -169,6 +170,7 @@ def observe(job: Json, pods: Iterable[Json]) -> Run:
         hopeless=HOPELESS.get(waiting.get("reason", "")),
         trouble=_trouble(over, pod, terminated, waiting),
         disrupted=_disrupted(pod),
+        podless=pod is None and not any(status.get(n) for n in ("active", "terminating", "succeeded", "failed")),
         overdue=any(c.get("reason") == "DeadlineExceeded" for c in conditions.values()),
         report=report,
     )

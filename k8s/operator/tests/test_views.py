@@ -81,3 +81,8 @@ def test_an_image_that_cannot_be_pulled_is_told_the_same_between_two_tries() -> 
     told = [observe(job(), [pod("Pending", containerStatuses=container(waiting=w))]) for w in (trying, pausing)]
     assert {run.trouble for run in told} == {f"ErrImagePull: {words}"}
     assert {run.hopeless for run in told} == {"ImagePullFailed"}
+
+
+@pytest.mark.parametrize(("status", "podless"), [({}, True), ({"active": 1}, False), ({"failed": 1}, False)])
+def test_a_job_without_a_pod_is_told_from_one_whose_pod_has_gone(*, status: dict[str, Any], podless: bool) -> None:
+    assert observe(job(**status), []).podless is podless

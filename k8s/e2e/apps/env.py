@@ -1,5 +1,6 @@
 from alembic import context
-from sqlalchemy import NullPool, engine_from_config
+from sqlalchemy import engine_from_config
+from sqlalchemy.pool import NullPool
 
 config = context.config
 if context.is_offline_mode():

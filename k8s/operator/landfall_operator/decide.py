@@ -263,8 +263,10 @@ class _Decider:
         message = str(run.report.get("message"))
         if others := self._other_digests(run):
             message += f" Note: the tag {run.image} was another image before ({others[0][:19]}…); pin a digest."
-        verdict = Verdict(kind="ready", reason="UpToDate", message=message)
-        return _Step(verdict=verdict, fields={"state": "UpToDate"})
+        state = "Ahead" if run.report.get("state") == "Ahead" else "UpToDate"
+        if state == "Ahead" and self._migration.policy["onAhead"] == "Block":
+            return _stalled(state, f"{message} policy.onAhead is Block.", run, state=state)
+        return _Step(verdict=Verdict(kind="ready", reason=state, message=message), fields={"state": state})
 
     def _other_digests(self, run: Run) -> list[str]:
         seen = self._migration.status.get("history") or []

@@ -15,7 +15,7 @@ from landfall_operator.decide import Decision, decide
 from landfall_operator.gates import Gates
 from landfall_operator.jobs import build_job
 from landfall_operator.kube import Kube, is_terminating
-from landfall_operator.lint import LintError, lint
+from landfall_operator.lint import VERSION_TABLE, LintError, lint
 from landfall_operator.metrics import Metrics
 from landfall_operator.plans import FrameError, approval_hash, build_config_map, frame, plan_status
 from landfall_operator.progress import Progress
@@ -148,7 +148,8 @@ class Reconciler:
                 "unchecked": f"The plan is lost: {error}.",
             }
         try:
-            findings, unchecked = await asyncio.to_thread(lint, sql), None
+            table = run.report.get("versionTable") or VERSION_TABLE
+            findings, unchecked = await asyncio.to_thread(lint, sql, version_table=table), None
         except LintError as error:
             findings, unchecked = [], str(error)
         await self._kube.keep_plan(build_config_map(migration, sql))

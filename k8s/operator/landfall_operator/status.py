@@ -73,7 +73,7 @@ def _seen(report: Json) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     if "target" in report:
         fields["targetRevision"] = ",".join(report["target"])
-    if report.get("state") in {"Unversioned", "Behind", "UpToDate", "MultipleHeads"}:
+    if report.get("state") in {"Unversioned", "Behind", "UpToDate", "Ahead", "MultipleHeads"}:
         fields["state"] = report["state"]
     for name in ("pending", "pendingCount"):
         if name in report:

@@ -362,3 +362,10 @@ def test_what_an_earlier_image_aimed_at_is_not_told_of_this_one() -> None:
     assert told["currentRevision"] == "zz"
     assert "targetRevision" not in told
     assert "pendingCount" not in told
+
+
+@pytest.mark.parametrize(("on_ahead", "kind"), [("Tolerate", "ready"), ("Block", "stalled")])
+def test_a_database_beyond_the_target_is_ahead(on_ahead: str, kind: str) -> None:
+    api = migration(target="a1", policy={"onAhead": on_ahead})
+    decision = ask(api, [run(api, report=succeeded(state="Ahead"))])
+    assert (decision.verdict.kind, decision.verdict.reason, decision.status["state"]) == (kind, "Ahead", "Ahead")

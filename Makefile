@@ -49,7 +49,8 @@ lint: $(READY) ## check style, format, types and the direction of imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@MYPYPATH=k8s/e2e:$(OPERATOR):$(OPERATOR)/tests:$(OPERATOR)/landfall_operator/runner $(BIN)/mypy $(OPERATOR)/landfall_operator $(OPERATOR)/tests k8s/e2e/*.py
+	@MYPYPATH=$(OPERATOR):$(OPERATOR)/tests:$(OPERATOR)/landfall_operator/runner $(BIN)/mypy $(OPERATOR)
+	@MYPYPATH=k8s/e2e:$(OPERATOR) $(BIN)/mypy k8s/e2e/*.py
 	@$(BIN)/lint-imports
 
 .PHONY: format
@@ -71,9 +72,13 @@ bench: $(READY) ## run the benchmarks, one after the other
 	@cd backend && for file in benchmarks/[a-z]*.py; do \
 		name=$$(basename "$$file" .py); echo "== $$name"; ../$(BIN)/python -m "benchmarks.$$name"; done
 
+.PHONY: reference
+reference: $(READY) ## write docs/reference/operator from the code anew
+	@$(BIN)/python $(OPERATOR)/write_reference.py
+
 .PHONY: lock
 lock: $(READY) ## resolve requirements.lock anew, keeping what still fits: make lock args=--upgrade
-	@$(BIN)/$(LOCK) $(args)
+	@$(BIN)/$(LOCK) $(args) >/dev/null
 
 .PHONY: clean
 clean: ## remove the environment and all caches; data in backend/var stays

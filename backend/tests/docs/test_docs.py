@@ -19,7 +19,7 @@ ROOT = BACKEND.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)]*)?\)")
 MAKE_TARGET = re.compile(r"^(?:\$ )?make ([a-z]+)\b", re.MULTILINE)
-COMMAND = re.compile(r"\blandfall ((?:users |artifacts )?[a-z]+)\b")
+COMMAND = re.compile(r"(?<!kubectl )\blandfall ((?:users |artifacts )?[a-z]+)\b")
 
 
 def names(page: Path) -> str:

@@ -1,0 +1,7 @@
+"""`kubectl landfall`: what people ask of Migrations."""
+
+from __future__ import annotations
+
+from landfall_operator.cli.commands import main
+
+__all__ = ["main"]

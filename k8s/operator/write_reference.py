@@ -1,0 +1,218 @@
+"""Writes the pages under docs/reference/operator from the code: .venv/bin/python k8s/operator/write_reference.py."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics import MetricWrapperBase
+
+from landfall_operator import constants
+from landfall_operator.cli import commands
+from landfall_operator.metrics import Metrics
+from landfall_operator.settings import Settings
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+PAGES = ROOT / "docs/reference/operator"
+CRD = ROOT / "charts/landfall/charts/operator/crds/migrations.landfall.dev.yaml"
+INSTALL = HERE / "install.yaml"
+MADE = "<!-- Made from the code by k8s/operator/write_reference.py: change that, not this. -->\n"
+
+# Why the Role grants each verb; a test fails when install.yaml grants another, or one of these no more.
+WHY = {
+    ("migrations", "get"): "to ask whether the owner that a database's claim names still exists, before taking over",
+    ("migrations", "list"): "to know all Migrations at the start, and every ten minutes again",
+    ("migrations", "watch"): "to see changes at once",
+    ("migrations/status", "patch"): "to tell where each stands; nothing else of a Migration is ever written",
+    ("jobs", "list"): "to find its own Jobs again after a restart",
+    ("jobs", "watch"): "to see Jobs end",
+    ("jobs", "create"): "to plan and to apply",
+    ("jobs", "delete"): "to remove finished Jobs that left the history, and those that cannot ever start",
+    ("pods", "list"): "to find the pods of its Jobs after a restart",
+    ("pods", "watch"): "to read a run's report from its pod's end",
+    ("pods/log", "get"): "to read plans, lineages and progress from the logs of its own Jobs",
+    ("configmaps", "create"): "to keep a plan's SQL (the first time)",
+    ("configmaps", "patch"): "to keep a plan's SQL (by server-side apply)",
+    ("events", "create"): "to tell transitions as Events",
+    ("events", "list"): "to say why Kubernetes makes no pod for a Job: its Events alone tell",
+    ("deployments", "list"): "to know the images of the Deployments that `spec.from` follows",
+    ("deployments", "watch"): "to see their images change",
+    ("deployments/status", "patch"): "to mark the Deployments that `spec.gates` names, on a stall",
+}
+MARKS = {
+    "ANNOTATION_APPROVE": "on a Migration, by people: the `status.plan.hash` that may be applied",
+    "ANNOTATION_APPROVED_BY": "on a Migration, by people: who approves; copied to `status.plan.approvedBy`",
+    "ANNOTATION_RETRY": "on a Migration, by people: any new value asks for another run",
+    "LABEL_UID": "on Jobs, pods and plan ConfigMaps: the uid of their Migration; what the operator watches by",
+    "LABEL_NAME": "on the same: the Migration's name, cut to 63 characters",
+    "LABEL_RUN": "on Jobs and pods: which work it is; the same spec and image have the same",
+    "LABEL_PHASE": "on Jobs and pods: `plan` or `apply`",
+    "LABEL_ATTEMPT": "on Jobs and pods: which attempt, from 1",
+}
+
+
+def pages() -> dict[Path, Callable[[], str]]:
+    """What writes each page."""
+    return {
+        PAGES / "migration.md": _migration,
+        PAGES / "configuration.md": _configuration,
+        PAGES / "metrics.md": _metrics,
+        PAGES / "kubectl-landfall.md": _commands,
+    }
+
+
+def text_of(page: Path) -> str:
+    return re.sub(r"[ \t]+$", "", pages()[page](), flags=re.MULTILINE)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+
+
+def _migration() -> str:
+    versions = yaml.safe_load(CRD.read_text())["spec"]["versions"]
+    schema = versions[0]["schema"]["openAPIV3Schema"]["properties"]
+    head = ("field", "type", "default", "what")
+    return (
+        f"# Migration\n\n{MADE}\n`landfall.dev/v1alpha1`, namespaced, short name `mig`. A field in bold is required. "
+        "`kubectl explain migration.spec` tells the same.\n\n"
+        f"## spec\n\n{_table(head, _fields(schema['spec']))}\n"
+        "Besides these, the API server checks:\n\n"
+        + "".join(f"- {path}: {message}\n" for path, message in _rules(schema["spec"], "spec"))
+        + f"\n## status\n\n{_table(head, _fields(schema['status']))}\n"
+        "The conditions are `Ready`, and kstatus' `Reconciling` and `Stalled`; at most one of these two is true. "
+        "What each reason means, and what to do: [recover from a stall](../../how-to/operator/recover.md).\n"
+    )
+
+
+def _fields(schema: dict[str, Any], path: str = "") -> Iterator[Sequence[str]]:
+    required = schema.get("required") or []
+    for name, field in (schema.get("properties") or {}).items():
+        shown = f"{path}{name}"
+        yield (f"**`{shown}`**" if name in required else f"`{shown}`", _type(field), _default(field), _what(field))
+        yield from _fields(field, f"{shown}.")
+        yield from _fields(field.get("items") or {}, f"{shown}[].")
+
+
+def _type(field: dict[str, Any]) -> str:
+    if "enum" in field:
+        return ", ".join(f"`{value}`" for value in field["enum"])
+    if field["type"] == "array":
+        return f"list of {field['items']['type']}s"
+    if "additionalProperties" in field:
+        return "map of strings"
+    return str(field.get("format") or ("duration" if "ms|s|m|h" in field.get("pattern", "") else field["type"]))
+
+
+def _default(field: dict[str, Any]) -> str:
+    value = field.get("default")
+    if value is None or isinstance(value, dict):
+        return ""
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _what(field: dict[str, Any]) -> str:
+    return str(field.get("description", "")).replace("\n", " ")
+
+
+def _rules(schema: dict[str, Any], path: str) -> Iterator[tuple[str, str]]:
+    for rule in schema.get("x-kubernetes-validations") or []:
+        yield f"`{path}`", rule["message"]
+    for name, field in (schema.get("properties") or {}).items():
+        yield from _rules(field, f"{path}.{name}")
+
+
+def _configuration() -> str:
+    settings = (
+        (f"`LANDFALL_{name.upper()}`", "" if field.is_required() else f"`{field.default}`", field.description or "")
+        for name, field in Settings.model_fields.items()
+    )
+    marks = (
+        (f"`{value}`", "annotation" if name.startswith("ANNOTATION") else "label", MARKS[name])
+        for name, value in vars(constants).items()
+        if name.startswith(("ANNOTATION_", "LABEL_"))
+    )
+    return (
+        f"# The operator's settings, marks and rights\n\n{MADE}\n## Settings\n\n"
+        "Environment variables of its Deployment. One without a default is required.\n\n"
+        f"{_table(('variable', 'default', 'what'), settings)}\n## Annotations and labels\n\n"
+        f"{_table(('key', 'kind', 'what'), marks)}\n## Rights\n\n"
+        "A Role in each namespace that it watches. It may read no Secret and hold no wildcard; whoever may create "
+        "a Migration can have any image run with any Secret of that namespace, as with a Job.\n\n"
+        f"{_table(('resource', 'verb', 'why'), _rights())}"
+    )
+
+
+def _rights() -> Iterator[Sequence[str]]:
+    granted = {
+        (resource, verb)
+        for body in yaml.safe_load_all(INSTALL.read_text())
+        if body["kind"] == "Role"
+        for rule in body["rules"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    if odd := granted ^ set(WHY):
+        raise ValueError(f"install.yaml and WHY disagree about {sorted(odd)}")
+    for (resource, verb), why in WHY.items():
+        yield f"`{resource}`", verb, why
+
+
+def _metrics() -> str:
+    registry = CollectorRegistry()
+    made = [value for value in vars(Metrics(registry)).values() if isinstance(value, MetricWrapperBase)]
+    rows = ((f"`{_exported(m)}`", str(m._type), ", ".join(m._labelnames), str(m._documentation)) for m in made)  # noqa: SLF001 - it has no public names
+    return (
+        f"# Metrics\n\n{MADE}\n`/metrics` on the operator's port, in Prometheus' text format, beside `/healthz`. "
+        "A deleted Migration leaves no series behind.\n\n"
+        f"{_table(('metric', 'type', 'labels', 'what'), rows)}\n"
+        "Worth an alert: `landfall_migration_stalled == 1`, `landfall_crd_outdated == 1`, and\n"
+        "`increase(landfall_reconcile_errors_total[10m]) > 0`.\n"
+    )
+
+
+def _exported(metric: MetricWrapperBase) -> str:
+    return str(metric._name) + ("_total" if metric._type == "counter" else "")  # noqa: SLF001 - as above
+
+
+def _commands() -> str:
+    parser = commands.parser()
+    codes = " ".join((parser.epilog or "").split())
+    choices = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction)).choices  # noqa: SLF001 - argparse tells it nowhere else
+    rows = ((_usage(name, made), made.description or "", _options(made)) for name, made in choices.items())
+    return (
+        f"# kubectl landfall\n\n{MADE}\nInstalled by `pip install ./k8s/operator`, a console script "
+        "`kubectl-landfall` that kubectl finds on PATH. It needs no rights of the operator's, only your own.\n\n"
+        f"{_table(('command', 'what', 'options'), rows)}\n"
+        "All take `-n NAMESPACE` and `--context CONTEXT`. Tables fit the terminal; elsewhere they are "
+        "not cut, and there are no colours (nor with `NO_COLOR` set).\n\n"
+        f"{codes}\n"
+    )
+
+
+def _usage(name: str, made: argparse.ArgumentParser) -> str:
+    takes = next((action for action in made._actions if action.dest == "name"), None)  # noqa: SLF001 - as above
+    argument = "" if takes is None else " [NAME]" if takes.nargs == "?" else " NAME"
+    return f"`kubectl landfall {name}{argument}`"
+
+
+def _options(made: argparse.ArgumentParser) -> str:
+    own = [a for a in made._actions if a.option_strings and a.dest not in {"help", "namespace", "context"}]  # noqa: SLF001 - as above
+    return "; ".join(f"`{', '.join(a.option_strings)}` {a.help}" for a in own)
+
+
+def main() -> None:
+    for page in pages():
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(text_of(page))
+
+
+if __name__ == "__main__":
+    main()

@@ -32,7 +32,12 @@ class Gates:
         for gate in migration.spec.get("gates") or []:
             text = f"{_prefix(migration.name)}{message}"
             self._generations[migration.namespace, gate["deployment"]] = migration.generation
-            await self._kube.mark_gate(migration.namespace, gate["deployment"], message=text)
+            try:
+                await self._kube.mark_gate(migration.namespace, gate["deployment"], message=text)
+            except Exception as error:  # noqa: BLE001 - the Migration's own status matters more
+                logger.warning(
+                    "%s/%s could not be told of the stall: %s", migration.namespace, gate["deployment"], error
+                )
 
     def look_again(self, namespace: str | None) -> None:
         """After anything that may have made a marker void."""

@@ -22,6 +22,8 @@ RUNNER_PATH = "/landfall"
 
 HISTORY_LENGTH = 10
 MAX_ATTEMPTS = 20  # Jobs for one run that fails for what may pass: about half an hour with the pauses below
+MAX_CHANGED_PLANS = 3
+REFUSED_SECONDS = 60.0  # until a Job that a quota or a policy refused is offered again
 FIRST_RETRY_SECONDS = 5.0  # doubles each time
 LONGEST_RETRY_SECONDS = 120.0
 CONNECT_WAIT_SECONDS = 60  # of one Job for a database that is away; the next Job waits on

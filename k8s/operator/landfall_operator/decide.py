@@ -15,12 +15,20 @@ from landfall_operator.constants import (
     FIRST_RETRY_SECONDS,
     LONGEST_RETRY_SECONDS,
     MAX_ATTEMPTS,
+    MAX_CHANGED_PLANS,
+    REFUSED_SECONDS,
 )
 from landfall_operator.failures import failure, start_advice, why
 from landfall_operator.runs import fresh, last_attempt, recall, tries
 from landfall_operator.schema import ADVICE
 from landfall_operator.status import forgotten, next_status, unread_lineage
 from landfall_operator.views import Json, Migration, Run, stamp
+
+UNSTABLE = (
+    "Each time that the plan was to be applied, the same image and database gave another one: a revision writes a time,"
+    " a random value or a set's order into its SQL, or the tag is another image on another node. Make the SQL the same"
+    " each time, and pin the image by its digest."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +89,14 @@ def decide(
     )
 
 
+def refused(migration: Migration, runs: Sequence[Run], message: str, *, now: datetime) -> Decision:
+    """Instead of a Job that the API server does not take."""
+    verdict = Verdict(kind="stalled", reason="JobRefused", message=message)
+    runs = recall(runs, migration.status.get("lastRuns") or [])
+    status = next_status(migration, runs, verdict, {}, now=now)
+    return Decision(status=status, verdict=verdict, requeue_seconds=REFUSED_SECONDS)
+
+
 class _Decider:
     def __init__(
         self,
@@ -116,7 +132,9 @@ class _Decider:
             )
         if migration.image is None:
             name = migration.spec["from"]["deploymentRef"]["name"]
-            return _waiting("DeploymentMissing", f"There is no Deployment {name} to take the image from.")
+            return _waiting(
+                "DeploymentMissing", f"There is no Deployment {name} with the container to take the image from."
+            )
         if migration.spec["suspend"]:
             message = "spec.suspend is true: nothing is started until it is false."
             return self._still_ready() or _Step(verdict=Verdict(kind="idle", reason="Suspended", message=message))
@@ -142,21 +160,30 @@ class _Decider:
         return _Step(verdict=_progress("Running", f"{what} {run.job}{doing}."))
 
     def _planned(self) -> _Step:
-        migration = self._migration
-        plan_run = self._latest("plan")
+        plan_run, applied = self._latest("plan"), self._latest("apply")
+        if applied and applied.report.get("outcome") == "Succeeded":
+            return self._ready(applied)  # whatever has become of the approval since
         if plan_run is None:
             return self._start("plan")
+        return self._judged(plan_run) or self._kept(plan_run, applied)
+
+    def _judged(self, plan_run: Run) -> _Step | None:
+        """What a plan's run says by itself; None where there is a plan to go on with."""
         reason = plan_run.report.get("reason")
         if plan_run.report.get("outcome") != "Planned" or reason == "NothingToDo":
             return self._ready(plan_run) if reason == "NothingToDo" else self._failed(plan_run)
         if reason == "NotPlannable":
             advice = "Make the revisions work with `alembic upgrade --sql`, or use mode Auto with destructive Allow."
             return _stalled("NotPlannable", f"{plan_run.report.get('message')} {advice}", plan_run)
-        plan = migration.status.get("plan") or {}
+        return None
+
+    def _kept(self, plan_run: Run, applied: Run | None) -> _Step:
+        plan = self._migration.status.get("plan") or {}
         if plan.get("job") != plan_run.job:
             return _Step(verdict=_progress("Planning", "Reading the plan."), read_plan=plan_run)
-        applied = self._latest("apply")
         if applied and applied.report.get("reason") == "PlanChanged" and _after(applied, plan_run):
+            if tries(self._runs, applied) >= MAX_CHANGED_PLANS:
+                return _stalled("PlanUnstable", UNSTABLE, applied)
             return self._start("plan")
         return self._after_plan(plan, plan_run)
 
@@ -280,9 +307,16 @@ class _Decider:
     def _latest(self, phase: str) -> Run | None:
         return max((run for run in self._fresh if run.phase == phase), key=lambda run: run.attempt, default=None)
 
+    def _told_attempt(self, key: str, phase: str) -> int:
+        """The last one in the history, whose Job somebody may have deleted: its name is not used again."""
+        part = f"-{key}-{phase}-"
+        jobs = [entry["job"] for entry in self._migration.status.get("history") or [] if part in entry["job"]]
+        return max((int(job.rpartition("-")[2]) for job in jobs), default=0)
+
     def _start(self, phase: str, plan_sha256: str | None = None, *, take_over_from: str | None = None) -> _Step:
         words = "Planning" if phase == "plan" else "Applying"
-        attempt = last_attempt(self._runs, self._migration.run_key, phase) + 1
+        key = self._migration.run_key
+        attempt = max(last_attempt(self._runs, key, phase), self._told_attempt(key, phase)) + 1
         new = NewJob(phase=phase, attempt=attempt, plan_sha256=plan_sha256, take_over_from=take_over_from)
         return _Step(verdict=_progress(words, f"{words}, attempt {attempt}."), create=new)
 

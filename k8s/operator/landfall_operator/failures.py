@@ -10,6 +10,8 @@ from landfall_operator.views import Run
 def why(run: Run) -> tuple[str, str, bool]:
     """Reason, message, and whether another attempt may help; without a report from what Kubernetes says."""
     report = run.report
+    if run.overdue and not report:
+        return "NotStarted", "The Job's pod did not start before its deadline.", True
     if run.overdue:
         doing = f" Last: {report['message']}" if report.get("message") else ""
         advice = "Raise spec.policy.deadline, or look at what the run waited for."
@@ -19,7 +21,10 @@ def why(run: Run) -> tuple[str, str, bool]:
         statement = f" Statement: {report['statement']}" if report.get("statement") else ""
         message = f"{revision}{report.get('message')}{statement}"
         return str(report["reason"]), message, bool(report.get("transient"))
-    trouble = run.trouble or "The Job's pod has gone without a report."
+    return _unreported(run, run.trouble or "The Job's pod has gone without a report.")
+
+
+def _unreported(run: Run, trouble: str) -> tuple[str, str, bool]:
     if "executable file not found" in trouble or "no such file or directory" in trouble:
         return "InterpreterMissing", f"{trouble} Name the interpreter that has Alembic in spec.alembic.python.", False
     if "OOMKilled" in trouble:
@@ -32,8 +37,12 @@ def why(run: Run) -> tuple[str, str, bool]:
 def start_advice(run: Run) -> str:
     if run.hopeless == "ImagePullFailed":
         return "Correct spec.image, or give its registry's credentials in spec.template.imagePullSecrets."
+    if run.hopeless == "RunnerImagePullFailed":
+        return "The operator's own image brings the runner: correct LANDFALL_RUNNER_IMAGE, or imagePullSecrets."
+    if run.hopeless == "ConfigurationMissing" and "not found" in run.trouble:
+        return "Create the Secret or ConfigMap, or its key: see spec.database.urlFrom and spec.template."
     if run.hopeless == "ConfigurationMissing":
-        return "Create the Secret or its key that spec.database.urlFrom names."
+        return "Correct spec.template.podSecurityContext or securityContext, or the image's user."
     if run.hopeless == "PodNotCreated":
         return "Correct spec.template (podSecurityContext, serviceAccountName, resources), or the namespace's quota."
     return "See the Job's pod."

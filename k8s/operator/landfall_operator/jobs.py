@@ -22,6 +22,7 @@ from landfall_operator.constants import (
 from landfall_operator.views import Migration, seconds
 
 RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+RUNNER_USER = 65532  # of the operator's image
 INIT_RESOURCES = {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "64Mi"}}
 
 
@@ -87,6 +88,7 @@ def build_job(
 def _pod(migration: Migration, *, runner_image: str, run: dict[str, Any]) -> dict[str, Any]:
     template = migration.spec["template"]
     mount = {"name": RUNNER_VOLUME, "mountPath": RUNNER_PATH}
+    user = {"runAsUser": RUNNER_USER} if (template.get("podSecurityContext") or {}).get("runAsUser") == 0 else {}
     pod: dict[str, Any] = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -100,7 +102,8 @@ def _pod(migration: Migration, *, runner_image: str, run: dict[str, Any]) -> dic
                 "command": ["landfall-operator", "copy-runner", RUNNER_PATH],
                 "volumeMounts": [mount],
                 "resources": INIT_RESOURCES,
-                "securityContext": {**RESTRICTED, "runAsNonRoot": True, "readOnlyRootFilesystem": True},
+                # By its own user also where the application's container is root.
+                "securityContext": {**RESTRICTED, "runAsNonRoot": True, "readOnlyRootFilesystem": True} | user,
             }
         ],
         "containers": [_container(migration, run=run, mount=mount)],

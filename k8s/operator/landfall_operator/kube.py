@@ -19,7 +19,7 @@ from landfall_operator.constants import CONTAINER, FIELD_MANAGER, GATE_REASON, G
 from landfall_operator.views import Json, Migration, stamp
 
 MigrationResource = create_namespaced_resource(GROUP, VERSION, "Migration", "migrations")
-BAD_REQUEST, FORBIDDEN, NOT_FOUND, CONFLICT = 400, 403, 404, 409
+BAD_REQUEST, FORBIDDEN, NOT_FOUND, CONFLICT, UNPROCESSABLE = 400, 403, 404, 409, 422
 LISTED: dict[str, tuple[Any, dict[str, Any] | None]] = {
     "Migration": (MigrationResource, None),
     "Job": (Job, {LABEL_UID: operators.exists()}),
@@ -28,11 +28,17 @@ LISTED: dict[str, tuple[Any, dict[str, Any] | None]] = {
 }
 
 
+class RefusedError(Exception):
+    """The API server does not take an object: its schema, a quota, a policy. The text is its own."""
+
+
 class Kube:
     """A thin layer over lightkube: what is not there any more is not an error."""
 
     def __init__(self) -> None:
         self._client = AsyncClient(field_manager=FIELD_MANAGER)
+        # For what lightkube has no call: it holds the address, the certificate and the token.
+        self._http = self._client._client._client  # noqa: SLF001
 
     async def list(self, kind: str, *, namespace: str | None) -> tuple[list[Json], str]:
         """All there are, in one namespace or everywhere, and the version that the list is of."""
@@ -55,9 +61,7 @@ class Kube:
 
     async def served_schema(self) -> Json:
         """The Migration's schema as the API server has it; its OpenAPI document may be read by every account."""
-        # lightkube has no call for paths outside the resources.
-        http = self._client._client._client  # noqa: SLF001
-        answer = await http.get(f"/openapi/v3/apis/{GROUP}/{VERSION}")
+        answer = await self._http.get(f"/openapi/v3/apis/{GROUP}/{VERSION}")
         answer.raise_for_status()
         schemas: dict[str, Json] = answer.json()["components"]["schemas"]
         return next(schema for name, schema in schemas.items() if name.endswith(".Migration"))
@@ -69,15 +73,25 @@ class Kube:
         except ApiError as error:
             if error.status.code == CONFLICT:
                 return None
+            if error.status.code in {BAD_REQUEST, FORBIDDEN, UNPROCESSABLE} and not is_terminating(error):
+                raise RefusedError(error.status.message) from None
             raise
+        except (TypeError, ValueError) as error:
+            raise RefusedError(str(error)) from None
         return dict(made.to_dict())
 
     async def delete_job(self, namespace: str, name: str) -> None:
         await self._forgiving(self._client.delete(Job, name, namespace=namespace, cascade=CascadeType.BACKGROUND))
 
     async def set_status(self, migration: Migration, status: dict[str, Any]) -> Json | None:
-        """Replace the status, whole: a patch that merges would leave what is gone from it. None: it was deleted."""
-        patch = [{"op": "add", "path": "/status", "value": status}]
+        """Replace the status, whole: a patch that merges would leave what is gone from it. None: it was deleted.
+
+        The status is never that of another object of the same name, made since.
+        """
+        patch = [
+            {"op": "test", "path": "/metadata/uid", "value": migration.uid},
+            {"op": "add", "path": "/status", "value": status},
+        ]
         try:
             made: Any = await self._client.patch(
                 MigrationResource.Status,
@@ -87,7 +101,8 @@ class Kube:
                 patch_type=PatchType.JSON,
             )
         except ApiError as error:
-            if error.status.code == NOT_FOUND:
+            another = error.status.code == UNPROCESSABLE and "test failed" in (error.status.message or "")
+            if error.status.code == NOT_FOUND or another:
                 return None
             raise
         return dict(made.to_dict())
@@ -97,19 +112,19 @@ class Kube:
 
     async def log(self, namespace: str, pod: str, *, tail: int | None = None) -> bytes:
         """A run's log, or its last lines; empty where the pod has gone or has not begun."""
-        call = self._client.log(pod, namespace=namespace, container=CONTAINER, tail_lines=tail)
-        try:
-            return "".join([line async for line in call]).encode()
-        except ApiError as error:
-            if error.status.code in {BAD_REQUEST, NOT_FOUND}:
-                return b""
-            raise
+        # lightkube cuts a log into lines at any kind of line end, and a plan's SQL must come as it is.
+        query = {"container": CONTAINER} | ({"tailLines": str(tail)} if tail else {})
+        answer = await self._http.get(f"/api/v1/namespaces/{namespace}/pods/{pod}/log", params=query)
+        if answer.status_code in {BAD_REQUEST, NOT_FOUND}:
+            return b""
+        answer.raise_for_status()
+        return bytes(answer.content)
 
-    async def why_no_pod(self, namespace: str, job: str) -> str:
-        """What the Job controller said last of a Pod that it could not make; its Events alone tell."""
+    async def why_no_pod(self, namespace: str, job: str) -> str | None:
+        """What the Job controller said last of a Pod that it could not make; None where it did not try yet."""
         fields: dict[str, Any] = {"involvedObject.name": job, "reason": "FailedCreate"}
         events = [event async for event in self._client.list(Event, namespace=namespace, fields=fields)]
-        return str(events[-1].message) if events else "Kubernetes does not say why."
+        return str(events[-1].message) if events else None
 
     async def mark_gate(self, namespace: str, deployment: str, *, message: str | None) -> None:
         """Put `Stalled` into a Deployment's status, which kstatus reads on any kind; without a message take it away."""

@@ -8,8 +8,13 @@ MAX_LINES = 500
 
 
 def merge(newer: Iterable[str], older: Iterable[str]) -> list[str]:
-    """The newer lines first, then what only the older ones tell; what is oldest is forgotten."""
-    return list(dict.fromkeys([*newer, *older]))[:MAX_LINES]
+    """One image's lines, after those that only others told: after a rollback these alone prove that it is behind.
+
+    What is oldest is forgotten; the lines of other images take half of the room at most.
+    """
+    here = list(dict.fromkeys(newer))
+    others = [line for line in dict.fromkeys(older) if line not in set(here)]
+    return [*others[: MAX_LINES // 2], *here][:MAX_LINES]
 
 
 def parents(lines: Iterable[str]) -> dict[str, list[str]]:

@@ -207,7 +207,7 @@ def _squawk(sql: str, squawk: str) -> list[dict[str, Any]]:
     command = [squawk, "--reporter", "json", "--stdin-filepath", "plan.sql", f"--exclude={','.join(EXCLUDED)}"]
     try:
         done = subprocess.run(command, input=sql, capture_output=True, text=True, timeout=SQUAWK_SECONDS, check=False)
-        found: list[dict[str, Any]] = json.loads(done.stdout or "[]")
+        found: list[dict[str, Any]] = json.loads(done.stdout)  # with nothing found it is [], never empty
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         raise LintError(f"The plan could not be linted: {error}") from None
     return found

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from landfall_operator.kube import Kube
 from landfall_operator.views import Migration, Run
+
+logger = logging.getLogger(__name__)
 
 PODLESS_SECONDS = 10.0  # a Job controller under load needs some; one that may not make a Pod never gets further
 FIRST_LOOK_SECONDS = 3.0  # most runs are over by then, and cost no request
@@ -39,7 +42,7 @@ class Progress:
         pause = NEXT_LOOK_SECONDS if at else FIRST_LOOK_SECONDS
         left = pause - (now - (at or active.began)).total_seconds()
         if left <= 0:
-            text = _last(await self._kube.log(migration.namespace, active.pod, tail=TAIL_LINES)) or text
+            text = await self._last(migration.namespace, active.pod) or text
             self._read[key] = (active.pod, now, text)
             left = NEXT_LOOK_SECONDS
         return [replace(run, progress=text) if run is active else run for run in runs], left
@@ -50,13 +53,19 @@ class Progress:
         if left > 0:
             return runs, left
         trouble = await self._kube.why_no_pod(migration.namespace, run.job)
+        if trouble is None:
+            return runs, NEXT_LOOK_SECONDS
         stuck = replace(run, hopeless="PodNotCreated", trouble=f"The Job {run.job} gets no pod: {trouble}")
         return [stuck if other is run else other for other in runs], None
 
     def forget(self, namespace: str, name: str) -> None:
         self._read.pop((namespace, name), None)
 
-
-def _last(log: bytes) -> str:
-    lines = log.decode("utf-8", "replace").splitlines()
-    return next((line[len(MARK) :] for line in reversed(lines) if line.startswith(MARK)), "")
+    async def _last(self, namespace: str, pod: str) -> str:
+        try:
+            log = await self._kube.log(namespace, pod, tail=TAIL_LINES)
+        except Exception as error:  # noqa: BLE001 - a kubelet that is away must not hold up the rest
+            logger.warning("%s: the log of %s could not be read: %s", namespace, pod, error)
+            return ""
+        lines = log.decode("utf-8", "replace").splitlines()
+        return next((line[len(MARK) :] for line in reversed(lines) if line.startswith(MARK)), "")

@@ -11,10 +11,10 @@ from typing import Any
 from landfall_operator import lineage
 from landfall_operator.conditions import Verdict, condition
 from landfall_operator.constants import MESSAGE_CHARACTERS
-from landfall_operator.decide import Decision, decide
+from landfall_operator.decide import Decision, decide, refused
 from landfall_operator.gates import Gates
 from landfall_operator.jobs import build_job
-from landfall_operator.kube import Kube, is_terminating
+from landfall_operator.kube import Kube, RefusedError, is_terminating
 from landfall_operator.lint import VERSION_TABLE, LintError, lint
 from landfall_operator.metrics import Metrics
 from landfall_operator.plans import FrameError, approval_hash, build_config_map, frame, plan_status
@@ -96,12 +96,17 @@ class Reconciler:
                 plan_sha256=new.plan_sha256,
                 take_over_from=new.take_over_from,
             )
-            made = await self._kube.create_job(job)
+            try:
+                made = await self._kube.create_job(job)
+            except RefusedError as error:
+                message = f"The Job is refused: {error}. Correct spec.template, or the namespace's quota or policy."
+                decision, made = refused(migration, runs, message, now=datetime.now(UTC)), None
             if made:
                 self._store.see("Job", made, deleted=False)
                 logger.info("%s/%s: created the Job %s", *key, made["metadata"]["name"])
         for name in decision.delete:
             await self._kube.delete_job(migration.namespace, name)
+            self._store.forget("Job", (migration.namespace, name))
             logger.info("%s/%s: deleted the Job %s", *key, name)
         status = decision.status
         if decision.read_plan:
@@ -124,8 +129,9 @@ class Reconciler:
         if written is None:
             return
         self._store.see("Migration", written, deleted=False)
+        told = {entry["job"] for entry in status["history"]}
         for run in runs:
-            if run.finished and run.job not in known:
+            if run.finished and run.job in told - known:
                 self._metrics.finished(migration, run)
         verdict, before = decision.verdict, condition(migration.status, "Ready")
         if (before.get("reason"), before.get("message")) != (verdict.reason, verdict.message[:MESSAGE_CHARACTERS]):

@@ -24,7 +24,7 @@ KEPT = (
     "lineageSha256",
 )
 
-OF_THE_WORK = {"targetRevision", "pendingCount", "pending"}
+OF_THE_WORK = {"state", "targetRevision", "pendingCount", "pending"}
 
 
 def next_status(
@@ -61,6 +61,7 @@ def next_status(
     plan = status.get("plan")
     if plan and not any(run.job == plan.get("job") for run in current):
         del status["plan"]  # another image, target or policy: the plan and its approval are void
+    status.setdefault("state", "Unknown")
     status |= fields
     status["conditions"] = conditions(
         verdict, previous=old.get("conditions") or [], generation=migration.generation, now=now
@@ -83,10 +84,10 @@ def _seen(report: Json) -> dict[str, Any]:
 
 def _history(old: Json, finished: Sequence[Run]) -> list[Json]:
     told = old.get("history") or []
-    # A remembered run may have left the history long ago.
-    known = {entry["job"] for entry in [*told, *(old.get("lastRuns") or [])]}
-    new = [_entry(run) for run in finished if run.job not in known]
-    return [*reversed(new), *told][:HISTORY_LENGTH]
+    known = {entry["job"] for entry in told}
+    # By age, since a run that has left the history may still be seen.
+    entries = [*reversed([_entry(run) for run in finished if run.job not in known]), *told]
+    return sorted(entries, key=lambda entry: entry.get("startedAt", ""), reverse=True)[:HISTORY_LENGTH]
 
 
 def _entry(run: Run) -> dict[str, Any]:

@@ -30,10 +30,12 @@ class Store:
         self.last_event = monotonic()
         key = key_of(body)
         objects = self._objects[kind]
-        if deleted:
-            objects.pop(key, None)
-            return
         known = objects.get(key)
+        if deleted:
+            # The end of an object may be told after the beginning of another one of its name.
+            if known and known["metadata"]["uid"] == body["metadata"]["uid"]:
+                del objects[key]
+            return
         if known is None or _version(body) >= _version(known):
             objects[key] = _trimmed(kind, body)
 
@@ -49,6 +51,9 @@ class Store:
         for body in found.values():
             self.see(kind, body, deleted=False)
         self.last_event = monotonic()
+
+    def forget(self, kind: str, key: Key) -> None:
+        self._objects[kind].pop(key, None)
 
     def knows(self, claim: Json) -> bool:
         """Whether the Migration that wrote a claim is there, and not another of its name."""

@@ -53,10 +53,17 @@ class Sync:
             bodies, version = await self._kube.list(kind, namespace=self._namespace)
             self._store.replace(kind, bodies, version=version)
         self._store.complete = True
-        lacking = missing(await self._kube.served_schema())
+        await self._check_schema()
+        for body in self._store.migrations():
+            self._queue.add(key_of(body))
+
+    async def _check_schema(self) -> None:
+        try:
+            lacking = missing(await self._kube.served_schema())
+        except Exception as error:  # noqa: BLE001 - without the answer it works on as before
+            logger.warning("The served CRD could not be looked at: %s", error)
+            return
         self._store.outdated = lacking
         self._metrics.outdated.set(bool(lacking))
         if lacking:
             logger.error("The served CRD of Migration lacks %s. %s", ", ".join(lacking), ADVICE)
-        for body in self._store.migrations():
-            self._queue.add(key_of(body))

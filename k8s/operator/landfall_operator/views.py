@@ -167,7 +167,7 @@ def observe(job: Json, pods: Iterable[Json]) -> Run:
         digest=_digest(container.get("imageID")),
         began=moment(status.get("startTime") or job["metadata"].get("creationTimestamp")),
         ended=moment((terminated or {}).get("finishedAt") or (over or {}).get("lastTransitionTime")),
-        hopeless=HOPELESS.get(waiting.get("reason", "")),
+        hopeless=_hopeless(pod, waiting),
         trouble=_trouble(over, pod, terminated, waiting),
         disrupted=_disrupted(pod),
         podless=pod is None and not any(status.get(n) for n in ("active", "terminating", "succeeded", "failed")),
@@ -208,6 +208,16 @@ def _report(terminated: Json | None) -> Json:
 def _digest(image_id: str | None) -> str | None:
     match = re.search(r"sha256:[0-9a-f]{64}", image_id or "")
     return match[0] if match else None
+
+
+def _hopeless(pod: Json | None, waiting: Json) -> str | None:
+    reason = HOPELESS.get(waiting.get("reason", ""))
+    runner = any(_is_waiting(c, waiting) for c in ((pod or {}).get("status") or {}).get("initContainerStatuses") or [])
+    return f"Runner{reason}" if runner and reason == "ImagePullFailed" else reason
+
+
+def _is_waiting(container: Json, waiting: Json) -> bool:
+    return (container.get("state") or {}).get("waiting") is waiting
 
 
 def _disrupted(pod: Json | None) -> bool:

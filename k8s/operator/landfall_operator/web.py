@@ -9,7 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 from landfall_operator.store import Store
 
-GRACE_SECONDS = 60  # for lists that are refused or slow, and tried again
+GRACE_SECONDS = 30  # for lists that are refused or slow, and tried again
 
 
 async def serve(store: Store, registry: CollectorRegistry, *, port: int, resync_seconds: float) -> web.AppRunner:

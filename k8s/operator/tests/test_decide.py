@@ -10,7 +10,7 @@ from builders import HASH, NOW, failed, migration, plan_status, planned, run, su
 
 from landfall_operator.conditions import condition
 from landfall_operator.constants import ANNOTATION_APPROVE, ANNOTATION_APPROVED_BY, MAX_ATTEMPTS
-from landfall_operator.decide import Decision, decide
+from landfall_operator.decide import Decision, decide, refused
 from landfall_operator.views import Migration, Run
 
 
@@ -369,3 +369,64 @@ def test_a_database_beyond_the_target_is_ahead(on_ahead: str, kind: str) -> None
     api = migration(target="a1", policy={"onAhead": on_ahead})
     decision = ask(api, [run(api, report=succeeded(state="Ahead"))])
     assert (decision.verdict.kind, decision.verdict.reason, decision.status["state"]) == (kind, "Ahead", "Ahead")
+
+
+def test_more_runs_than_the_history_holds_are_told_once() -> None:
+    api = migration()
+    runs = [
+        run(api, attempt=number, report=failed(transient=True), ended_ago=2000.0 - 100 * number)
+        for number in range(1, 13)
+    ]
+    first = ask(api, runs).status
+    assert [entry["attempts"] for entry in first["history"]] == list(range(12, 2, -1))
+    assert ask(migration(status=first), runs).status == first
+
+
+def test_a_plan_that_is_another_each_time_stalls() -> None:
+    rules: dict[str, Any] = {"policy": {"destructive": "Deny"}}
+    api = migration(**rules)
+    runs = []
+    for number in range(1, 4):
+        ago = 1000.0 - 100 * number
+        runs += [
+            run(api, phase="plan", attempt=number, report=planned(), ended_ago=ago),
+            run(api, attempt=number, report=failed("PlanChanged", outcome="Refused"), ended_ago=ago - 50),
+        ]
+    decision = ask(migration(status={"plan": plan_status(runs[-2])}, **rules), runs)
+    assert (decision.create, decision.verdict.reason) == (None, "PlanUnstable")
+
+
+def test_what_was_applied_stays_so_when_its_approval_is_taken_away() -> None:
+    api = migration(mode="Approve")
+    plan = run(api, phase="plan", report=planned(), ended_ago=60)
+    done = run(api, report=succeeded())
+    decision = ask(migration(mode="Approve", status={"plan": plan_status(plan)}), [plan, done])
+    assert (decision.verdict.kind, decision.verdict.reason) == ("ready", "UpToDate")
+
+
+def test_an_earlier_images_state_is_not_told_of_one_that_never_looked() -> None:
+    old, new = migration(), migration(image="registry.example/api:2")
+    runs = [run(old, report=succeeded(), ended_ago=300), run(new, report=failed("WrongPassword"), ended_ago=1)]
+    status = ask(old, runs[:1]).status
+    assert ask(migration(image="registry.example/api:2", status=status), runs).status["state"] == "Unknown"
+
+
+def test_a_refused_job_is_a_stall_that_is_tried_again() -> None:
+    decision = refused(migration(), [], "The Job is refused: no such volume.", now=NOW)
+    assert truths(decision)["Stalled"] == "True"
+    assert decision.requeue_seconds
+
+
+def test_a_deleted_jobs_name_is_not_used_again() -> None:
+    old, new = migration(), migration(image="registry.example/api:2")
+    status = ask(old, [run(old, report=succeeded(), ended_ago=300)]).status
+    status = ask(migration(image=new.image or "", status=status), [run(new, report=succeeded(), ended_ago=100)]).status
+    decision = ask(migration(status=status))
+    assert decision.create is not None
+    assert decision.create.attempt == 2
+
+
+def test_a_pod_that_never_started_by_its_deadline_is_tried_again() -> None:
+    api = migration()
+    decision = ask(api, [run(api, report={}, overdue=True)])
+    assert (decision.verdict.reason, decision.verdict.kind) == ("Retrying", "reconciling")

@@ -65,3 +65,12 @@ def test_only_a_marker_of_ours_counts_as_one() -> None:
         store.see("Deployment", deployment, deleted=False)
     assert list(store.marked("shop")) == [("shop", "ours")]
     assert list(store.marked("another")) == []
+
+
+def test_the_end_of_an_older_object_does_not_take_the_new_one_of_its_name_away() -> None:
+    store = Store("shop")
+    old, new = body("api", 1), body("api", 9)
+    new["metadata"]["uid"] = "another"
+    store.see("Migration", new, deleted=False)
+    store.see("Migration", old, deleted=True)
+    assert image(store, "api") == "api:9"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -11,8 +12,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+ROOT = Path(__file__).parents[2]
 LOCAL = {"127.0.0.1", "localhost", "::1", "0.0.0.0"}
+TOOLS = ("kubectl", "docker", "kind")
 POLL_SECONDS = 0.2
+RESTRICTED = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
 
 
 Found = TypeVar("Found")
@@ -29,10 +33,20 @@ def run(*command: str, text: str | None = None, check: bool = True, timeout: flo
     return done.stdout
 
 
+def require_tools() -> None:
+    """Raises `ClusterError` for the first tool that is not on PATH."""
+    for tool in TOOLS:
+        if shutil.which(tool) is None:
+            raise ClusterError(f"{tool} is not on PATH: install it, then make a cluster: kind create cluster")
+
+
 def refuse_remote() -> None:
     """These tests delete namespaces and kill pods: only a cluster on this machine will do."""
-    config = json.loads(run("kubectl", "config", "view", "--minify", "-o", "json"))
-    server = config["clusters"][0]["cluster"]["server"]
+    config = run("kubectl", "config", "view", "--minify", "-o", "json", check=False)
+    clusters = (json.loads(config) if config else {}).get("clusters")
+    if not clusters:
+        raise ClusterError("KUBECONFIG names no cluster: make a local one, such as by kind create cluster")
+    server = clusters[0]["cluster"]["server"]
     if urlsplit(server).hostname not in LOCAL:
         raise ClusterError(
             f"the cluster {server} is not on this machine: point KUBECONFIG at a local one, such as kind"
@@ -60,9 +74,10 @@ class Namespace:
     def kubectl(self, *arguments: str, text: str | None = None, check: bool = True, timeout: float = 300) -> str:
         return run("kubectl", "-n", self.name, *arguments, text=text, check=check, timeout=timeout)
 
-    def apply(self, *bodies: dict[str, Any]) -> None:
+    def apply(self, *bodies: dict[str, Any], dry_run: bool = False) -> None:
         items = {"apiVersion": "v1", "kind": "List", "items": list(bodies)}
-        self.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", text=json.dumps(items))
+        options = ["--dry-run=server"] if dry_run else []
+        self.kubectl("apply", "--server-side", "--force-conflicts", *options, "-f", "-", text=json.dumps(items))
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.kubectl("get", kind, name, "-o", "json"))
@@ -72,44 +87,60 @@ class Namespace:
         found: list[dict[str, Any]] = json.loads(self.kubectl("get", kind, "-l", labels, "-o", "json"))["items"]
         return found
 
-    def sql(self, statement: str, *, database: str = "app", host: str = "pg") -> str:
-        return self.kubectl(
-            "exec", f"deploy/{host}", "--", "psql", "-h", "/tmp", "-U", "postgres", "-d", database, "-qAtc", statement
-        ).strip()
+    def sql(self, *statements: str, database: str = "postgres", host: str = "pg") -> str:
+        """The answers of the superuser's statements, each a transaction of its own."""
+        command = ("exec", f"deploy/{host}", "--", "psql", "-h", "/tmp", "-U", "postgres", "-d", database)
+        options = [part for statement in statements for part in ("-c", statement)]
+        return self.kubectl(*command, "-v", "ON_ERROR_STOP=1", "-qAt", *options).strip()
 
     def condition(self, name: str, kind: str) -> dict[str, Any]:
-        status = self.get("migration", name).get("status") or {}
-        return next((c for c in status.get("conditions") or [] if c["type"] == kind), {})
+        return condition(self.get("migration", name), kind)
 
     def settled(self, name: str, *, seconds: float = 60) -> dict[str, Any]:
         """The Migration when it is at rest for its generation: ready, stalled, or waiting for people."""
 
         def look() -> dict[str, Any] | None:
             body = self.get("migration", name)
-            status = body.get("status") or {}
-            conditions = {c["type"]: c for c in status.get("conditions") or []}
-            fresh = status.get("observedGeneration") == body["metadata"]["generation"]
-            moving = conditions.get("Reconciling", {}).get("status") != "False"
-            waits = conditions.get("Ready", {}).get("reason") == "ApprovalNeeded"
-            return body if fresh and (not moving or waits) else None
+            return body if at_rest(body) else None
 
         return until(look, seconds=seconds, what=f"Migration {name} settles")
 
+    def all_settled(self, prefix: str, *, seconds: float = 180) -> dict[str, dict[str, Any]]:
+        """The Migrations whose names begin so, by name, when all are at rest: one request a look."""
 
-def migration(name: str, *, case: str, image: str, secret: str = "db", **spec: Any) -> dict[str, Any]:
-    """A Migration of one of the applications in `apps/cases`."""
+        def look() -> dict[str, dict[str, Any]] | None:
+            bodies = {body["metadata"]["name"]: body for body in self.list("migration")}
+            ours = {name: body for name, body in bodies.items() if name.startswith(prefix)}
+            return ours if all(at_rest(body) for body in ours.values()) else None
+
+        return until(look, seconds=seconds, what=f"all Migrations {prefix}… settle")
+
+
+def condition(body: dict[str, Any], kind: str) -> dict[str, Any]:
+    found = (body.get("status") or {}).get("conditions") or []
+    return next((c for c in found if c["type"] == kind), {})
+
+
+def at_rest(body: dict[str, Any]) -> bool:
+    """Whether a Migration is ready, stalled, idle or waiting for people, for its generation."""
+    fresh = body["status"].get("observedGeneration") == body["metadata"]["generation"]
+    moving = condition(body, "Reconciling").get("status") != "False"
+    return bool(fresh and (not moving or condition(body, "Ready").get("reason") == "ApprovalNeeded"))
+
+
+def migration(name: str, *, case: str, image: str | None, secret: str = "db", **spec: Any) -> dict[str, Any]:
+    """A Migration of one of the applications in `apps/cases`, fit for Pod Security's restricted profile."""
     database = {"urlFrom": {"secretKeyRef": {"name": secret, "key": "DATABASE_URL"}}} | spec.pop("database", {})
     alembic = {"workingDir": f"/app/{case}"} | spec.pop("alembic", {})
+    template = {"podSecurityContext": RESTRICTED} | spec.pop("template", {})
+    source = {"image": image} if image else {}
     return {
         "apiVersion": "landfall.dev/v1alpha1",
         "kind": "Migration",
         "metadata": {"name": name, "annotations": spec.pop("annotations", {})},
-        "spec": {"image": image, "alembic": alembic, "database": database, **spec},
+        "spec": {**source, "alembic": alembic, "database": database, "template": template, **spec},
     }
 
 
 def secret(name: str, url: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {"DATABASE_URL": url}}
-
-
-ROOT = Path(__file__).parents[2]

@@ -1,48 +1,63 @@
-"""Images are built once a run, and each test has a namespace with an operator and a PostgreSQL of its own."""
+"""Images are built once a run; most tests share a stage, an operator and a PostgreSQL, each with an own database."""
 
 from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
+import diagnosis
 import pytest
-import yaml
-from cluster import ROOT, ClusterError, Namespace, refuse_remote, run, secret, until
+from cluster import ROOT, ClusterError, Namespace, refuse_remote, require_tools, run
+from servers import Database, Server
 
 HERE = Path(__file__).parent
-POSTGIS_IMAGE = os.environ.get("LANDFALL_E2E_POSTGIS_IMAGE", "postgis/postgis:15-3.4")
 KIND_CLUSTER = os.environ.get("LANDFALL_E2E_KIND_CLUSTER", "landfall")
-PASSWORD = "e2e-seeded-password"
+LAST = "test_access.py"  # it reads what the whole suite left in the API server's audit log
+MADE = pytest.StashKey[list[Namespace]]()
+SHOWN = pytest.StashKey[set[str]]()
+
+MakeStage = Callable[[], Namespace]
+MakeStages = Callable[[int], list[Namespace]]
+MakeDatabase = Callable[[Namespace], Database]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name == LAST)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed and report.when != "teardown":
+        shown = str(report.longrepr)
+        if diagnosis.redacted(shown) != shown:
+            report.longrepr = diagnosis.redacted(shown)
+        report.sections += _diagnosed(item, shown)
+    return report
+
+
+def _diagnosed(item: pytest.Item, failure: str) -> list[tuple[str, str]]:
+    """What the cluster says of a failed test; a fixture that many tests wait for is shown once."""
+    shown = item.session.stash.setdefault(SHOWN, set())
+    if failure in shown:
+        return [("diagnosis", "as with the test above that failed in the same way")]
+    shown.add(failure)
+    arguments = getattr(item, "funcargs", {})
+    found = [value for value in arguments.values() if isinstance(value, Namespace)] + item.stash.get(MADE, [])
+    case = getattr(item, "callspec", None)
+    about = arguments.get("unique") or (case.id if case else "")
+    return [section for namespace in dict.fromkeys(found) for section in diagnosis.sections(namespace, about)]
 
 
 @pytest.fixture(scope="session", autouse=True)
 def local_cluster() -> None:
     try:
+        require_tools()
         refuse_remote()
     except (ClusterError, OSError) as error:
         pytest.exit(f"make e2e: {error}", returncode=2)
-
-
-def build(tag: str, *, dockerfile: Path, context: Path, **arguments: str) -> str:
-    options = [part for name, value in arguments.items() for part in ("--build-arg", f"{name}={value}")]
-    run(
-        "docker",
-        "build",
-        "-q",
-        "--network",
-        "host",
-        "-f",
-        str(dockerfile),
-        "-t",
-        tag,
-        *options,
-        str(context),
-        timeout=900,
-    )
-    run("kind", "load", "docker-image", tag, "--name", KIND_CLUSTER, timeout=300)
-    return tag
 
 
 @pytest.fixture(scope="session")
@@ -51,22 +66,37 @@ def release() -> str:
     return uuid.uuid4().hex[:8]
 
 
-@pytest.fixture(scope="session")
-def operator_image(local_cluster: None, release: str) -> str:
-    return build(f"landfall-operator:{release}", dockerfile=ROOT / "k8s/operator/Dockerfile", context=ROOT)
+def build(tag: str, *, dockerfile: Path, context: Path, **arguments: str) -> Iterator[str]:
+    options = [part for name, value in arguments.items() for part in ("--build-arg", f"{name}={value}")]
+    command = ["docker", "build", "-q", "--network", "host", "-f", str(dockerfile), "-t", tag]
+    run(*command, *options, str(context), timeout=900)
+    run("kind", "load", "docker-image", tag, "--name", KIND_CLUSTER)
+    yield tag
+    run("docker", "image", "rm", tag, check=False)
 
 
 @pytest.fixture(scope="session")
-def app_image(local_cluster: None, release: str) -> str:
-    return build(f"landfall-e2e-app:{release}", dockerfile=HERE / "apps/Dockerfile", context=HERE / "apps")
+def operator_image(local_cluster: None, release: str) -> Iterator[str]:
+    yield from build(f"landfall-operator:{release}", dockerfile=ROOT / "k8s/operator/Dockerfile", context=ROOT)
 
 
 @pytest.fixture(scope="session")
-def newer_app_image(app_image: str, release: str) -> str:
+def app_image(local_cluster: None, release: str) -> Iterator[str]:
+    yield from build(f"landfall-e2e-app:{release}", dockerfile=HERE / "apps/Dockerfile", context=HERE / "apps")
+
+
+@pytest.fixture(scope="session")
+def newer_app_image(app_image: str, release: str) -> Iterator[str]:
     """The same applications as another image, as a new release is."""
-    return build(
-        f"landfall-e2e-app:{release}-2", dockerfile=HERE / "apps/Dockerfile", context=HERE / "apps", RELEASE="2"
-    )
+    context = HERE / "apps"
+    yield from build(f"landfall-e2e-app:{release}-2", dockerfile=context / "Dockerfile", context=context, RELEASE="2")
+
+
+@pytest.fixture(scope="session")
+def postgres_image(local_cluster: None, release: str) -> Iterator[str]:
+    """PostgreSQL, PgBouncer and their clients."""
+    context = HERE / "images/postgres"
+    yield from build(f"landfall-e2e-postgres:{release}", dockerfile=context / "Dockerfile", context=context)
 
 
 @pytest.fixture(scope="session")
@@ -76,42 +106,116 @@ def crds(local_cluster: None) -> None:
     run("kubectl", "wait", "--for=condition=Established", "-f", str(directory), "--timeout=30s")
 
 
-@pytest.fixture
-def namespace(crds: None) -> Iterator[Namespace]:
+def make_namespace() -> Namespace:
+    """A namespace where only pods of Pod Security's restricted profile may run."""
     here = Namespace(f"landfall-e2e-{uuid.uuid4().hex[:6]}")
     run("kubectl", "create", "namespace", here.name)
-    run("kubectl", "label", "namespace", here.name, "pod-security.kubernetes.io/enforce=baseline")
-    yield here
-    run("kubectl", "delete", "namespace", here.name, "--wait=false")
+    run("kubectl", "label", "namespace", here.name, "pod-security.kubernetes.io/enforce=restricted")
+    return here
 
 
-@pytest.fixture
-def operator(namespace: Namespace, operator_image: str) -> Namespace:
-    """The namespace with an operator that is up."""
-    text = (ROOT / "k8s/operator/install.yaml").read_text().replace("landfall-operator:dev", operator_image)
+def install_operator(namespace: Namespace, image: str) -> None:
+    text = (ROOT / "k8s/operator/install.yaml").read_text().replace("landfall-operator:dev", image)
     namespace.kubectl("apply", "--server-side", "-f", "-", text=text)
-    namespace.kubectl("rollout", "status", "deployment/landfall-operator", "--timeout=60s")
-    return namespace
+
+
+def delete_namespace(namespace: Namespace) -> None:
+    run("kubectl", "delete", "namespace", namespace.name, "--wait=false", "--ignore-not-found")
+
+
+def wait_for_operator(namespace: Namespace) -> None:
+    namespace.kubectl("rollout", "status", "deployment/landfall-operator", "--timeout=120s")
+
+
+@pytest.fixture(scope="session")
+def stage(crds: None, operator_image: str, postgres_image: str) -> Iterator[Namespace]:
+    """The namespace that most tests share, with an operator and the PostgreSQL `pg`."""
+    here = make_namespace()
+    try:
+        server = Server(stage=here, name="pg")
+        server.install(postgres_image)
+        install_operator(here, operator_image)
+        server.prepare()
+        wait_for_operator(here)
+        yield here
+    finally:
+        delete_namespace(here)
+
+
+@pytest.fixture(scope="session")
+def server(stage: Namespace) -> Server:
+    """The PostgreSQL that most tests share: it must not be stopped."""
+    return Server(stage=stage, name="pg")
+
+
+@pytest.fixture(scope="session")
+def postgres_host(server: Server) -> str:
+    return server.host
+
+
+@pytest.fixture(scope="session")
+def make_database(server: Server) -> MakeDatabase:
+    """An empty database on the shared server, with a Secret in the namespace that is given."""
+    return lambda namespace: server.create(1, namespace=namespace)[0]
 
 
 @pytest.fixture
-def postgres(namespace: Namespace) -> Namespace:
-    """The namespace with a PostgreSQL behind the Service `pg`, a database `app` and the Secret `db` for it."""
-    bodies = list(yaml.safe_load_all((HERE / "postgres.yaml").read_text().replace("POSTGIS_IMAGE", POSTGIS_IMAGE)))
-    namespace.apply(*bodies)
-    namespace.kubectl("rollout", "status", "deployment/pg", "--timeout=120s")
-    until(
-        lambda: namespace.kubectl("exec", "deploy/pg", "--", "pg_isready", "-h", "/tmp", check=False),
-        seconds=30,
-        what="PostgreSQL answers",
-    )
-    namespace.sql(f"CREATE ROLE app LOGIN PASSWORD '{PASSWORD}'", database="postgres")
-    namespace.sql("CREATE DATABASE app OWNER app", database="postgres")
-    namespace.apply(secret("db", f"postgresql://app:{PASSWORD}@pg/app"))
-    return namespace
+def database(stage: Namespace, make_database: MakeDatabase) -> Database:
+    """An empty database of this test's own, with a Secret in the stage."""
+    return make_database(stage)
 
 
 @pytest.fixture
-def stage(operator: Namespace, postgres: Namespace) -> Namespace:
-    """Everything that a Migration needs."""
-    return operator
+def unique(stage: Namespace) -> Iterator[str]:
+    """A name for this test's Migrations: those whose names begin with it are deleted afterwards."""
+    name = f"t{uuid.uuid4().hex[:6]}"
+    yield name
+    delete_migrations(stage, name)
+
+
+def delete_migrations(stage: Namespace, prefix: str) -> None:
+    names = stage.kubectl("get", "migration", "-o", "name").split()
+    ours = [name for name in names if name.split("/")[1].startswith(prefix)]
+    if ours:
+        stage.kubectl("delete", "--wait=false", *ours)
+
+
+@pytest.fixture
+def make_stages(request: pytest.FixtureRequest, crds: None, operator_image: str) -> Iterator[MakeStages]:
+    """Namespaces, each with an operator of its own; the databases are the shared server's."""
+    made: list[Namespace] = []
+    request.node.stash[MADE] = made
+
+    def make(count: int) -> list[Namespace]:
+        fresh = [make_namespace() for _ in range(count)]
+        made.extend(fresh)
+        for namespace in fresh:
+            install_operator(namespace, operator_image)
+        for namespace in fresh:
+            wait_for_operator(namespace)
+        return fresh
+
+    yield make
+    for namespace in made:
+        delete_namespace(namespace)
+
+
+@pytest.fixture
+def make_stage(make_stages: MakeStages) -> MakeStage:
+    return lambda: make_stages(1)[0]
+
+
+@pytest.fixture
+def own_stage(make_stage: MakeStage) -> Namespace:
+    """A namespace with an operator of this test's own, which may be killed."""
+    return make_stage()
+
+
+@pytest.fixture
+def own_postgres(stage: Namespace, postgres_image: str) -> Iterator[Server]:
+    """A PostgreSQL of this test's own in the stage, which may be stopped."""
+    server = Server(stage=stage, name=f"pg-{uuid.uuid4().hex[:6]}")
+    server.install(postgres_image)
+    server.prepare()
+    yield server
+    server.uninstall()

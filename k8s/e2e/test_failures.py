@@ -87,12 +87,12 @@ FAILURES = {
     ),
     "secret": Failure(
         reason="ConfigurationMissing",
-        words=("not found", "Create the Secret or its key that spec.database.urlFrom names"),
+        words=("not found", "Create the Secret", "spec.database.urlFrom"),
         ran=False,
     ),
     "key": Failure(
         reason="ConfigurationMissing",
-        words=("couldn't find key DATABASE_URL in Secret", "Create the Secret or its key"),
+        words=("couldn't find key DATABASE_URL in Secret", "Create the Secret", "spec.database.urlFrom"),
         ran=False,
     ),
     "pod-security": Failure(

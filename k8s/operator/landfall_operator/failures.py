@@ -39,7 +39,7 @@ def start_advice(run: Run) -> str:
         return "Correct spec.image, or give its registry's credentials in spec.template.imagePullSecrets."
     if run.hopeless == "RunnerImagePullFailed":
         return "The operator's own image brings the runner: correct LANDFALL_RUNNER_IMAGE, or imagePullSecrets."
-    if run.hopeless == "ConfigurationMissing" and "not found" in run.trouble:
+    if run.hopeless == "ConfigurationMissing" and ("not found" in run.trouble or "find key" in run.trouble):
         return "Create the Secret or ConfigMap, or its key: see spec.database.urlFrom and spec.template."
     if run.hopeless == "ConfigurationMissing":
         return "Correct spec.template.podSecurityContext or securityContext, or the image's user."

@@ -23,6 +23,7 @@ EXACT = frozenset(
         "target",
         "heads",
         "plan",
+        "planSha256",
         "lineage",
         "sqlstate",
         "claim",

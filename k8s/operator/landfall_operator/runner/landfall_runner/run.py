@@ -250,6 +250,7 @@ class Migrator:
             self._tell_pending(seen, seen.current)
 
     def _compare_with_plan(self, seen: Any, baseline: Optional[str]) -> None:
+        self._report.set(planSha256=self._spec["planSha256"])
         sql = self._revisions.plan(seen.current, baseline)
         if hashlib.sha256(sql.encode("utf-8", "replace")).hexdigest() != self._spec["planSha256"]:
             raise Stop("PlanChanged", "The database or the image has moved since the plan was made.", outcome="Refused")

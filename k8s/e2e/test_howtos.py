@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,8 @@ class Shell:
     """Types a page's commands, on `name` where they say `api`."""
 
     def __init__(self, kubeconfig: str, directory: Path, name: str) -> None:
-        self._environment = {**os.environ, "KUBECONFIG": kubeconfig}
+        plugins = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # where kubectl finds kubectl-landfall
+        self._environment = {**os.environ, "KUBECONFIG": kubeconfig, "PATH": plugins}
         self._directory = directory
         self._name = name
 

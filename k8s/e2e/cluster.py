@@ -142,5 +142,21 @@ def migration(name: str, *, case: str, image: str | None, secret: str = "db", **
     }
 
 
+def idle_deployment(name: str, **images: str) -> dict[str, Any]:
+    """A Deployment without pods, of a container for each name and image: only controllers touch its status."""
+    labels = {"app": name}
+    containers = [{"name": container, "image": image} for container, image in images.items()]
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name},
+        "spec": {
+            "replicas": 0,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": containers}},
+        },
+    }
+
+
 def secret(name: str, url: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {"DATABASE_URL": url}}

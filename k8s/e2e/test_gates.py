@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster import Namespace, condition, migration, run, until
+from cluster import Namespace, condition, idle_deployment, migration, run, until
 from life import sample, scrape
 from servers import Database
 
@@ -25,25 +25,9 @@ def marker(stage: Namespace, deployment: str) -> dict[str, Any]:
     return condition(stage.get("deployment", deployment), "Stalled")
 
 
-def waiting_deployment(name: str) -> dict[str, Any]:
-    """One whose status nobody but the Deployment controller and the operator touches."""
-    labels = {"app": name}
-    container = {"name": "api", "image": "unused"}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name},
-        "spec": {
-            "replicas": 0,
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
-        },
-    }
-
-
 @pytest.fixture
 def deployment(stage: Namespace, unique: str) -> Iterator[str]:
-    stage.apply(waiting_deployment(unique))
+    stage.apply(idle_deployment(unique, api="unused"))
     yield unique
     stage.kubectl("delete", "deployment", unique, "--wait=false")
 

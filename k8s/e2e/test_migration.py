@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from cluster import RESTRICTED, ClusterError, Namespace, condition, migration, run, until
+from cluster import ClusterError, Namespace, condition, idle_deployment, migration, run, until
 from conftest import KIND_CLUSTER, MakeDatabase, delete_migrations
 from servers import Database
 
@@ -43,22 +43,6 @@ def test_a_migration_brings_the_database_to_head(
     assert status["imageDigest"].startswith("sha256:")
 
 
-def deployment(name: str, image: str) -> dict[str, Any]:
-    labels = {"app": name}
-    container = {"name": "api", "image": image}
-    spec = {"containers": [{"name": "proxy", "image": "landfall-e2e-proxy"}, container], "securityContext": RESTRICTED}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name},
-        "spec": {
-            "replicas": 0,
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": spec},
-        },
-    }
-
-
 def test_a_deployments_image_is_followed(
     stage: Namespace, app_image: str, newer_app_image: str, database: Database, unique: str
 ) -> None:
@@ -70,9 +54,9 @@ def test_a_deployments_image_is_followed(
         what="the missing Deployment is told",
     )
     assert f"There is no Deployment {unique}" in stage.condition(unique, "Ready")["message"]
-    stage.apply(deployment(unique, app_image))
+    stage.apply(idle_deployment(unique, proxy="landfall-e2e-proxy", api=app_image))
     stage.kubectl("wait", "--for=condition=Ready", f"migration/{unique}", "--timeout=60s")
-    stage.apply(deployment(unique, newer_app_image))
+    stage.apply(idle_deployment(unique, proxy="landfall-e2e-proxy", api=newer_app_image))
     entries = until(
         lambda: [e for e in stage.get("migration", unique)["status"]["history"] if e["image"] == newer_app_image],
         seconds=60,

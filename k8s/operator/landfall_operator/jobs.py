@@ -9,15 +9,11 @@ from landfall_operator.constants import (
     CONNECT_WAIT_SECONDS,
     CONTAINER,
     DEADLINE_GRACE_SECONDS,
-    GROUP,
     LABEL_ATTEMPT,
-    LABEL_NAME,
     LABEL_PHASE,
     LABEL_RUN,
-    LABEL_UID,
     RUNNER_PATH,
     RUNNER_VOLUME,
-    VERSION,
 )
 from landfall_operator.views import Migration, seconds
 
@@ -42,9 +38,8 @@ def build_job(
     take_over_from: str | None = None,
 ) -> dict[str, Any]:
     template = migration.spec["template"]
-    labels = {
-        LABEL_UID: migration.uid,
-        LABEL_NAME: migration.name[:63].rstrip("-."),
+    metadata = migration.child(job_name(migration, phase, attempt))
+    labels = metadata["labels"] = metadata["labels"] | {
         LABEL_RUN: migration.run_key,
         LABEL_PHASE: phase,
         LABEL_ATTEMPT: str(attempt),
@@ -54,20 +49,7 @@ def build_job(
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {
-            "name": job_name(migration, phase, attempt),
-            "namespace": migration.namespace,
-            "labels": labels,
-            "ownerReferences": [
-                {
-                    "apiVersion": f"{GROUP}/{VERSION}",
-                    "kind": "Migration",
-                    "name": migration.name,
-                    "uid": migration.uid,
-                    "controller": True,
-                }
-            ],
-        },
+        "metadata": metadata,
         "spec": {
             "backoffLimit": 0,  # a retry is ours to decide, and never two at once
             "activeDeadlineSeconds": int(deadline) + DEADLINE_GRACE_SECONDS,

@@ -7,7 +7,7 @@ import json
 import re
 from typing import Any
 
-from landfall_operator.constants import GROUP, LABEL_NAME, LABEL_UID, PLAN_BYTES, VERSION
+from landfall_operator.constants import PLAN_BYTES
 from landfall_operator.lint import VERSION_TABLE, Finding, count_statements
 from landfall_operator.views import Migration, Run
 
@@ -40,20 +40,7 @@ def build_config_map(migration: Migration, sql: str) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {
-            "name": config_map_name(migration),
-            "namespace": migration.namespace,
-            "labels": {LABEL_UID: migration.uid, LABEL_NAME: migration.name[:63].rstrip("-.")},
-            "ownerReferences": [
-                {
-                    "apiVersion": f"{GROUP}/{VERSION}",
-                    "kind": "Migration",
-                    "name": migration.name,
-                    "uid": migration.uid,
-                    "controller": True,
-                }
-            ],
-        },
+        "metadata": migration.child(config_map_name(migration)),
         "data": {"plan.sql": data[:PLAN_BYTES].decode("utf-8", "ignore") + note},
     }
 

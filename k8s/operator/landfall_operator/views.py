@@ -13,9 +13,13 @@ from typing import Any
 from landfall_operator.constants import (
     ANNOTATION_RETRY,
     CONTAINER,
+    GROUP,
     LABEL_ATTEMPT,
+    LABEL_NAME,
     LABEL_PHASE,
     LABEL_RUN,
+    LABEL_UID,
+    VERSION,
 )
 
 Json = Mapping[str, Any]
@@ -72,6 +76,23 @@ class Migration:
     @property
     def annotations(self) -> Mapping[str, str]:
         return self.body["metadata"].get("annotations") or {}
+
+    def child(self, name: str) -> dict[str, Any]:
+        """The metadata of an object that is made for it and goes with it."""
+        return {
+            "name": name,
+            "namespace": self.namespace,
+            "labels": {LABEL_UID: self.uid, LABEL_NAME: self.name[:63].rstrip("-.")},
+            "ownerReferences": [
+                {
+                    "apiVersion": f"{GROUP}/{VERSION}",
+                    "kind": "Migration",
+                    "name": self.name,
+                    "uid": self.uid,
+                    "controller": True,
+                }
+            ],
+        }
 
     @property
     def spec(self) -> Json:

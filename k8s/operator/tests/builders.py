@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from landfall_operator.decide import Decision, decide
 from landfall_operator.views import Migration, Run
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -117,3 +119,11 @@ def plan_status(of: Run, *severities: str) -> dict[str, Any]:
         for severity in severities
     ]
     return {"job": of.job, "hash": HASH, "configMap": "api-plan", "sha256": "f" * 64, "findings": findings}
+
+
+def ask(of: Migration, runs: Sequence[Run] = (), *, gone: Sequence[str] = (), outdated: Sequence[str] = ()) -> Decision:
+    return decide(of, runs, now=NOW, gone=gone, outdated=outdated)
+
+
+def truths(decision: Decision) -> dict[str, str]:
+    return {c["type"]: c["status"] for c in decision.status["conditions"]}

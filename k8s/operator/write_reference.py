@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from landfall_operator.settings import Settings
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PAGES = ROOT / "docs/reference/operator"
-CRD = ROOT / "charts/landfall/charts/operator/crds/migrations.landfall.dev.yaml"
+CRDS = ROOT / "charts/landfall/charts/operator/crds"
+KINDS = {"Migration": "mig", "Bucket": "bkt", "Credential": "cred"}
 INSTALL = HERE / "install.yaml"
 MADE = "<!-- Made from the code by k8s/operator/write_reference.py: change that, not this. -->\n"
 
@@ -30,6 +32,13 @@ WHY = {
     ("migrations", "list"): "to know all Migrations at the start, and every ten minutes again",
     ("migrations", "watch"): "to see changes at once",
     ("migrations/status", "patch"): "to tell where each stands; nothing else of a Migration is ever written",
+    ("buckets", "list"): "to know all Buckets at the start, and every ten minutes again",
+    ("buckets", "watch"): "to see changes at once",
+    ("buckets", "patch"): "to set and remove the finalizer of a deletion that is owed; nothing else is ever written",
+    ("buckets/status", "patch"): "to tell where each stands",
+    ("credentials", "list"): "to know all Credentials at the start, and every ten minutes again",
+    ("credentials", "watch"): "to see changes at once",
+    ("credentials/status", "patch"): "to tell where each stands",
     ("jobs", "list"): "to find its own Jobs again after a restart",
     ("jobs", "watch"): "to see Jobs end",
     ("jobs", "create"): "to plan and to apply",
@@ -37,8 +46,15 @@ WHY = {
     ("pods", "list"): "to find the pods of its Jobs after a restart",
     ("pods", "watch"): "to read a run's report from its pod's end",
     ("pods/log", "get"): "to read plans, lineages and progress from the logs of its own Jobs",
-    ("configmaps", "create"): "to keep a plan's SQL (the first time)",
-    ("configmaps", "patch"): "to keep a plan's SQL (by server-side apply)",
+    ("configmaps", "get"): "to read the CA that a Bucket's `store.caBundleRef` names",
+    ("configmaps", "list"): "to find those that go with its Secrets after a restart",
+    ("configmaps", "watch"): "to see that a Secret of its own was deleted: the ConfigMap beside it goes with it",
+    ("configmaps", "create"): "to keep a plan's SQL, and to have one go with each Secret (the first time)",
+    ("configmaps", "patch"): "the same (by server-side apply)",
+    ("secrets", "get"): "to read a store's keys, and the Secrets that it wrote; never another one, and never a list",
+    ("secrets", "create"): "to write the Secrets of Buckets' accesses and of Credentials",
+    ("secrets", "patch"): "to rotate them, and to mend them",
+    ("secrets", "delete"): "to remove the Secret of an access that a Bucket names no more",
     ("events", "create"): "to tell transitions as Events",
     ("events", "list"): "to say why Kubernetes makes no pod for a Job: its Events alone tell",
     ("deployments", "list"): "to know the images of the Deployments that `spec.from` follows",
@@ -48,7 +64,13 @@ WHY = {
 MARKS = {
     "ANNOTATION_APPROVE": "on a Migration, by people: the `status.plan.hash` that may be applied",
     "ANNOTATION_APPROVED_BY": "on a Migration, by people: who approves; copied to `status.plan.approvedBy`",
-    "ANNOTATION_RETRY": "on a Migration, by people: any new value asks for another run",
+    "ANNOTATION_RETRY": "on any of the three, by people: any new value asks for another run, or another look",
+    "ANNOTATION_ROTATE": "on a Bucket or Credential, by people: any new value asks for new keys or values",
+    "ANNOTATION_OWNER": "on Secrets, and the ConfigMaps beside them: `KIND/NAME` of the resource that made them",
+    "ANNOTATION_ROTATED_FOR": "on such Secrets: the value of `rotate` that they were last rotated for",
+    "ANNOTATION_PREVIOUS_KEY": "on an access's Secret: the access key before the last rotation",
+    "ANNOTATION_PREVIOUS_UNTIL": "on the same: when that one stops working",
+    "LABEL_WATCHES": "on the ConfigMaps that go with Secrets: what the operator watches by",
     "LABEL_UID": "on Jobs, pods and plan ConfigMaps: the uid of their Migration; what the operator watches by",
     "LABEL_NAME": "on the same: the Migration's name, cut to 63 characters",
     "LABEL_RUN": "on Jobs and pods: which work it is; the same spec and image have the same",
@@ -60,7 +82,7 @@ MARKS = {
 def pages() -> dict[Path, Callable[[], str]]:
     """What writes each page."""
     return {
-        PAGES / "migration.md": _migration,
+        **{PAGES / f"{kind.lower()}.md": partial(_kind, kind, short) for kind, short in KINDS.items()},
         PAGES / "configuration.md": _configuration,
         PAGES / "metrics.md": _metrics,
         PAGES / "kubectl-landfall.md": _commands,
@@ -76,13 +98,13 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
 
 
-def _migration() -> str:
-    versions = yaml.safe_load(CRD.read_text())["spec"]["versions"]
+def _kind(kind: str, short: str) -> str:
+    versions = yaml.safe_load((CRDS / f"{kind.lower()}s.landfall.dev.yaml").read_text())["spec"]["versions"]
     schema = versions[0]["schema"]["openAPIV3Schema"]["properties"]
     head = ("field", "type", "default", "what")
     return (
-        f"# Migration\n\n{MADE}\n`landfall.dev/v1alpha1`, namespaced, short name `mig`. A field in bold is required. "
-        "`kubectl explain migration.spec` tells the same.\n\n"
+        f"# {kind}\n\n{MADE}\n`landfall.dev/v1alpha1`, namespaced, short name `{short}`. A field in bold is required. "
+        f"`kubectl explain {kind.lower()}.spec` tells the same.\n\n"
         f"## spec\n\n{_table(head, _fields(schema['spec']))}\n"
         "Besides these, the API server checks:\n\n"
         + "".join(f"- {path}: {message}\n" for path, message in _rules(schema["spec"], "spec"))
@@ -99,6 +121,7 @@ def _fields(schema: dict[str, Any], path: str = "") -> Iterator[Sequence[str]]:
         yield (f"**`{shown}`**" if name in required else f"`{shown}`", _type(field), _default(field), _what(field))
         yield from _fields(field, f"{shown}.")
         yield from _fields(field.get("items") or {}, f"{shown}[].")
+        yield from _fields(field.get("additionalProperties") or {}, f"{shown}.*.")
 
 
 def _type(field: dict[str, Any]) -> str:
@@ -107,7 +130,7 @@ def _type(field: dict[str, Any]) -> str:
     if field["type"] == "array":
         return f"list of {field['items']['type']}s"
     if "additionalProperties" in field:
-        return "map of strings"
+        return f"map of {field['additionalProperties']['type']}s"
     return str(field.get("format") or ("duration" if "ms|s|m|h" in field.get("pattern", "") else field["type"]))
 
 
@@ -127,6 +150,9 @@ def _rules(schema: dict[str, Any], path: str) -> Iterator[tuple[str, str]]:
         yield f"`{path}`", rule["message"]
     for name, field in (schema.get("properties") or {}).items():
         yield from _rules(field, f"{path}.{name}")
+    for inner, mark in (("items", "[]"), ("additionalProperties", ".*")):
+        if inner in schema:
+            yield from _rules(schema[inner], f"{path}{mark}")
 
 
 def _configuration() -> str:
@@ -144,8 +170,8 @@ def _configuration() -> str:
         "Environment variables of its Deployment. One without a default is required.\n\n"
         f"{_table(('variable', 'default', 'what'), settings)}\n## Annotations and labels\n\n"
         f"{_table(('key', 'kind', 'what'), marks)}\n## Rights\n\n"
-        "A Role in each namespace that it watches. It may read no Secret and hold no wildcard; whoever may create "
-        "a Migration can have any image run with any Secret of that namespace, as with a Job.\n\n"
+        "A Role in each namespace that it watches, with no wildcard. It can list and watch no Secret; whoever may "
+        "create a Migration can have any image run with any Secret of that namespace, as with a Job.\n\n"
         f"{_table(('resource', 'verb', 'why'), _rights())}"
     )
 
@@ -171,9 +197,10 @@ def _metrics() -> str:
     rows = ((f"`{_exported(m)}`", str(m._type), ", ".join(m._labelnames), str(m._documentation)) for m in made)  # noqa: SLF001 - it has no public names
     return (
         f"# Metrics\n\n{MADE}\n`/metrics` on the operator's port, in Prometheus' text format, beside `/healthz`. "
-        "A deleted Migration leaves no series behind.\n\n"
+        "What is deleted leaves no series behind.\n\n"
         f"{_table(('metric', 'type', 'labels', 'what'), rows)}\n"
-        "Worth an alert: `landfall_migration_stalled == 1`, `landfall_crd_outdated == 1`, and\n"
+        "Worth an alert: `landfall_migration_stalled == 1`, `landfall_bucket_ready == 0`,\n"
+        "`landfall_credential_ready == 0`, `landfall_crd_outdated == 1`, and\n"
         "`increase(landfall_reconcile_errors_total[10m]) > 0`.\n"
     )
 
@@ -185,12 +212,14 @@ def _exported(metric: MetricWrapperBase) -> str:
 def _commands() -> str:
     parser = commands.parser()
     codes = " ".join((parser.epilog or "").split())
-    choices = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction)).choices  # noqa: SLF001 - argparse tells it nowhere else
-    rows = ((_usage(name, made), made.description or "", _options(made)) for name, made in choices.items())
+    rows = ((_usage(name, made), made.description or "", _options(made)) for name, made in commands.leaves(parser))
     return (
         f"# kubectl landfall\n\n{MADE}\nInstalled by `pip install ./k8s/operator`, a console script "
         "`kubectl-landfall` that kubectl finds on PATH. It needs no rights of the operator's, only your own.\n\n"
         f"{_table(('command', 'what', 'options'), rows)}\n"
+        "NAME is a resource's name, or KIND/NAME where two kinds have that name: `migration/api`, `bucket/media`, "
+        "`credential/db`. `bucket` reads the access Secrets with your own rights, and reaches a store inside the "
+        "cluster by `kubectl port-forward` (get services, create pods/portforward).\n\n"
         "All take `-n NAMESPACE` and `--context CONTEXT`. Tables fit the terminal; elsewhere they are "
         "not cut, and there are no colours (nor with `NO_COLOR` set).\n\n"
         f"{codes}\n"
@@ -198,9 +227,9 @@ def _commands() -> str:
 
 
 def _usage(name: str, made: argparse.ArgumentParser) -> str:
-    takes = next((action for action in made._actions if action.dest == "name"), None)  # noqa: SLF001 - as above
-    argument = "" if takes is None else " [NAME]" if takes.nargs == "?" else " NAME"
-    return f"`kubectl landfall {name}{argument}`"
+    takes = [action for action in made._actions if not action.option_strings]  # noqa: SLF001 - it has no public names
+    words = [f"[{action.dest.upper()}]" if action.nargs == "?" else action.dest.upper() for action in takes]
+    return f"`{' '.join(['kubectl landfall', name, *words])}`"
 
 
 def _options(made: argparse.ArgumentParser) -> str:

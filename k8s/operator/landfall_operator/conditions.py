@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from landfall_operator.constants import MESSAGE_CHARACTERS
-from landfall_operator.views import Json, stamp
+from landfall_operator.resource import Json, stamp
 
 Kind = Literal["ready", "reconciling", "stalled", "idle"]
 
@@ -25,24 +25,35 @@ class Verdict:
     message: str
 
 
-def conditions(verdict: Verdict, *, previous: Sequence[Json], generation: int, now: datetime) -> list[dict[str, Any]]:
-    states = {
-        "Ready": "True" if verdict.kind == "ready" else "False",
-        "Reconciling": "True" if verdict.kind == "reconciling" else "False",
-        "Stalled": "True" if verdict.kind == "stalled" else "False",
-    }
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """A condition of its own besides where the resource stands, such as what a server lacks."""
+
+    type: str
+    true: bool
+    reason: str
+    message: str
+
+
+def conditions(
+    verdict: Verdict, *, previous: Sequence[Json], generation: int, now: datetime, notes: Sequence[Note] = ()
+) -> list[dict[str, Any]]:
+    kinds = {"Ready": "ready", "Reconciling": "reconciling", "Stalled": "stalled"}
+    wanted = [
+        Note(type=name, true=verdict.kind == kind, reason=verdict.reason, message=verdict.message)
+        for name, kind in kinds.items()
+    ]
     old = {condition["type"]: condition for condition in previous}
-    message = verdict.message[:MESSAGE_CHARACTERS]
     made = []
-    for name, state in states.items():
-        before = old.get(name)
+    for note in (*wanted, *notes):
+        before, state = old.get(note.type), "True" if note.true else "False"
         changed = before is None or before["status"] != state
         made.append(
             {
-                "type": name,
+                "type": note.type,
                 "status": state,
-                "reason": verdict.reason,
-                "message": message,
+                "reason": note.reason,
+                "message": note.message[:MESSAGE_CHARACTERS],
                 "observedGeneration": generation,
                 "lastTransitionTime": stamp(now) if changed or before is None else before["lastTransitionTime"],
             }

@@ -19,10 +19,11 @@ from landfall_operator.constants import (
     REFUSED_SECONDS,
 )
 from landfall_operator.failures import failure, start_advice, why
+from landfall_operator.resource import Json, stamp
 from landfall_operator.runs import fresh, last_attempt, recall, tries
 from landfall_operator.schema import ADVICE
 from landfall_operator.status import forgotten, next_status, unread_lineage
-from landfall_operator.views import Json, Migration, Run, stamp
+from landfall_operator.views import Migration, Run
 
 UNSTABLE = (
     "Each time that the plan was to be applied, the same image and database gave another one: a revision writes a time,"

@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from landfall_operator.conditions import condition
 from landfall_operator.constants import GATE_SECONDS
 from landfall_operator.kube import Kube
-from landfall_operator.store import Key, Store
-from landfall_operator.views import Json, Migration, moment
+from landfall_operator.resource import Json, Key, moment
+from landfall_operator.store import Store
+from landfall_operator.views import Migration
 from landfall_operator.workqueue import WorkQueue
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,8 @@ from landfall_operator.constants import (
     RUNNER_PATH,
     RUNNER_VOLUME,
 )
-from landfall_operator.views import Migration, seconds
+from landfall_operator.resource import seconds
+from landfall_operator.views import Migration
 
 RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 RUNNER_USER = 65532  # of the operator's image

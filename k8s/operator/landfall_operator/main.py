@@ -1,4 +1,4 @@
-"""`landfall-operator`: run the operator, or copy the runner into a Job's volume."""
+"""`landfall-operator`: run the operator, copy the runner into a Job's volume, or try a store."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ import logging
 import os
 import shutil
 import sys
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
+
+from landfall_operator.resource import Key
 
 RUNNER = Path(__file__).parent / "runner"
 
@@ -35,8 +38,12 @@ def main() -> None:
         )
     elif arguments in ([], ["run"]):
         asyncio.run(run())
+    elif arguments[:1] == ["s3-check"]:
+        from landfall_operator.s3.check import main as check
+
+        sys.exit(check(arguments[1:]))
     else:
-        sys.exit("usage: landfall-operator [run | copy-runner DIRECTORY]")
+        sys.exit("usage: landfall-operator [run | copy-runner DIRECTORY | s3-check --endpoint URL]")
 
 
 async def run() -> None:
@@ -45,12 +52,14 @@ async def run() -> None:
     from pydantic import ValidationError
 
     from landfall_operator import handlers, web
+    from landfall_operator.buckets import Buckets
+    from landfall_operator.credential_reconciler import CredentialReconciler
     from landfall_operator.gates import Gates
     from landfall_operator.kube import Kube
     from landfall_operator.metrics import Metrics
     from landfall_operator.reconciler import Reconciler
     from landfall_operator.settings import Settings
-    from landfall_operator.store import Store
+    from landfall_operator.store import OURS, Store
     from landfall_operator.sync import Sync
     from landfall_operator.workqueue import WorkQueue
 
@@ -68,19 +77,27 @@ async def run() -> None:
     os.environ.setdefault("POD_ID", os.environ.get("HOSTNAME", "landfall-operator"))
 
     watched = settings.namespace if settings.scope == "namespace" else None
-    store, queue, gates_queue, kube = Store(watched), WorkQueue(), WorkQueue(), Kube()
-    metrics = Metrics(CollectorRegistry())
+    store, kube, metrics, gates_queue = Store(watched), Kube(), Metrics(CollectorRegistry()), WorkQueue()
+    queues = {kind: WorkQueue() for kind in OURS}
     gates = Gates(store, kube, gates_queue)
-    reconciler = Reconciler(store, kube, queue, metrics, gates, runner_image=settings.runner_image)
+    reconcilers: dict[str, Callable[[Key], Awaitable[None]]] = {
+        "Migration": Reconciler(store, kube, queues["Migration"], metrics, gates, runner_image=settings.runner_image),
+        "Bucket": Buckets(store, kube, queues["Bucket"], metrics, settings=settings),
+        "Credential": CredentialReconciler(store, kube, queues["Credential"], metrics),
+    }
     registry = kopf.OperatorRegistry()
-    handlers.register(registry, store=store, queue=queue, gates=gates_queue)
+    handlers.Watches(store, queues, gates_queue).register(registry)
     kopf_settings = kopf.OperatorSettings()
     handlers.configure(kopf_settings)
     server = await web.serve(store, metrics.registry, port=settings.http_port, resync_seconds=settings.resync_seconds)
-    sync = Sync(store, kube, queue, metrics, namespace=watched)
+    sync = Sync(store, kube, queues, metrics, namespace=watched)
     await sync.first()
     gates.look_again(None)
-    tasks = [asyncio.create_task(queue.work(reconciler)) for _ in range(settings.workers)]
+    tasks = [
+        asyncio.create_task(queue.work(reconcilers[kind]))
+        for kind, queue in queues.items()
+        for _ in range(settings.bucket_workers if kind == "Bucket" else settings.workers)
+    ]
     tasks.append(asyncio.create_task(gates_queue.work(gates)))
     tasks.append(asyncio.create_task(sync.for_ever(seconds=settings.resync_seconds)))
     try:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from landfall_operator.conditions import condition
-from landfall_operator.views import Json, Migration, Run, moment
+from landfall_operator.resource import Json, Key, Resource, moment
+from landfall_operator.views import Migration, Run
 
 STATES = ("Unknown", "Unversioned", "Behind", "UpToDate", "Ahead", "Diverged", "MultipleHeads")
 NAMES = ("namespace", "name")
@@ -51,6 +52,8 @@ class Metrics:
             self._attempts,
             self._lock_wait,
         )
+        self._bucket_ready = Gauge("landfall_bucket_ready", "1 where it is ready", NAMES, registry=registry)
+        self._credential_ready = Gauge("landfall_credential_ready", "1 where it is ready", NAMES, registry=registry)
         self.outdated = Gauge(
             "landfall_crd_outdated", "1 where the served CRD lacks what this version needs", registry=registry
         )
@@ -61,9 +64,16 @@ class Metrics:
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
             registry=registry,
         )
+        self.bucket_reconcile = Histogram(
+            "landfall_bucket_reconcile_seconds",
+            "Time of one look at a Bucket and its store",
+            buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+            registry=registry,
+        )
         self.errors = Counter("landfall_reconcile_errors", "Looks that ended in an error", ["kind"], registry=registry)
-        for metric in (self.reconcile, self.errors):
-            metric.labels("Migration")  # an alert needs the series before its first change
+        for kind in ("Migration", "Bucket", "Credential"):
+            for metric in (self.reconcile, self.errors):
+                metric.labels(kind)  # an alert needs the series before its first change
 
     def see(self, migration: Migration, status: Json) -> None:
         names = (migration.namespace, migration.name)
@@ -75,6 +85,11 @@ class Metrics:
         if at := _last_success(status):
             self._success.labels(*names).set(at)
 
+    def ready(self, resource: Resource, *, ready: bool) -> None:
+        """Of a Bucket or a Credential."""
+        gauge = self._bucket_ready if resource.kind == "Bucket" else self._credential_ready
+        gauge.labels(*resource.key).set(ready)
+
     def finished(self, migration: Migration, run: Run) -> None:
         names = (migration.namespace, migration.name)
         self._attempts.labels(*names, run.report.get("outcome") or "Lost").inc()
@@ -83,10 +98,11 @@ class Metrics:
         if "lockWaitSeconds" in run.report:
             self._lock_wait.labels(*names).observe(run.report["lockWaitSeconds"])
 
-    def forget(self, namespace: str, name: str) -> None:
-        """A deleted Migration leaves no series behind."""
-        for metric in self._of_migrations:
-            metric.remove_by_labels({"namespace": namespace, "name": name})
+    def forget(self, kind: str, key: Key) -> None:
+        """What is deleted leaves no series behind."""
+        of = {"Bucket": (self._bucket_ready,), "Credential": (self._credential_ready,)}
+        for metric in of.get(kind, self._of_migrations):
+            metric.remove_by_labels(dict(zip(NAMES, key, strict=True)))
 
 
 def _last_success(status: Json) -> float | None:

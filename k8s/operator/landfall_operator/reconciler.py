@@ -5,71 +5,48 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import UTC, datetime
-from time import perf_counter
 from typing import Any
 
 from landfall_operator import lineage
-from landfall_operator.conditions import Verdict, condition
+from landfall_operator.conditions import condition
 from landfall_operator.constants import MESSAGE_CHARACTERS
 from landfall_operator.decide import Decision, decide, refused
 from landfall_operator.gates import Gates
 from landfall_operator.jobs import build_job
-from landfall_operator.kube import Kube, RefusedError, is_terminating
+from landfall_operator.kube import Kube, RefusedError
 from landfall_operator.lint import VERSION_TABLE, LintError, lint
 from landfall_operator.metrics import Metrics
 from landfall_operator.plans import FrameError, approval_hash, build_config_map, frame, plan_status
 from landfall_operator.progress import Progress
-from landfall_operator.store import Key, Store
-from landfall_operator.views import Json, Migration, Run
+from landfall_operator.reconciling import Reconciling
+from landfall_operator.resource import Key
+from landfall_operator.store import Store
+from landfall_operator.views import Migration, Run
 from landfall_operator.workqueue import WorkQueue
 
 logger = logging.getLogger(__name__)
 
-FIRST_PAUSE_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 60.0
-WORKING = frozenset({"Planning", "Applying", "Running", "Replacing"})
 MAX_ROUNDS = 10  # decisions in one look: each round's deed may allow the next
 
 
-class Reconciler:
-    """Level-based: it looks at all there is and forgets nothing, as it keeps nothing."""
+class Reconciler(Reconciling):
+    """Of Migrations."""
+
+    kind = "Migration"
 
     def __init__(
         self, store: Store, kube: Kube, queue: WorkQueue, metrics: Metrics, gates: Gates, *, runner_image: str
     ) -> None:
-        self._store = store
-        self._kube = kube
-        self._queue = queue
-        self._metrics = metrics
+        super().__init__(store, kube, queue, metrics)
         self._gates = gates
         self._runner_image = runner_image
-        self._failures: dict[Key, int] = {}
         self._progress = Progress(kube)
 
-    async def __call__(self, key: Key) -> None:
-        started = perf_counter()
-        try:
-            await self._reconcile(key)
-        except Exception as error:  # noqa: BLE001 - one resource's trouble is not the others'
-            self._failed(key, error)
-        else:
-            self._failures.pop(key, None)
-        self._metrics.reconcile.labels("Migration").observe(perf_counter() - started)
-
-    def _failed(self, key: Key, error: Exception) -> None:
-        if is_terminating(error):
-            return  # the namespace is going, and everything with it
-        count = self._failures[key] = self._failures.get(key, 0) + 1
-        pause = min(FIRST_PAUSE_SECONDS * 2 ** (count - 1), LONGEST_PAUSE_SECONDS)
-        self._metrics.errors.labels("Migration").inc()
-        logger.warning("%s/%s: %s: %s; again in %.0f s", *key, type(error).__name__, error, pause)
-        self._queue.add_after(key, pause)
-
-    async def _reconcile(self, key: Key) -> None:
+    async def reconcile(self, key: Key) -> None:
         for _ in range(MAX_ROUNDS):
             migration = self._store.migration(key)
-            if migration is None or migration.body["metadata"].get("deletionTimestamp"):
-                self._metrics.forget(*key)
+            if migration is None or migration.deleted_at:
+                self.forget(key)
                 self._progress.forget(*key)
                 self._gates.look_again(key[0])
                 return
@@ -77,7 +54,11 @@ class Reconciler:
             if look_again is not None:
                 self._queue.add_after(key, look_again)
             decision = decide(
-                migration, runs, now=datetime.now(UTC), gone=await self._gone(runs), outdated=self._store.outdated
+                migration,
+                runs,
+                now=datetime.now(UTC),
+                gone=await self._gone(runs),
+                outdated=self._store.outdated.get(self.kind, []),
             )
             self._metrics.see(migration, decision.status)
             if not await self._carry_out(migration, runs, decision):
@@ -122,24 +103,13 @@ class Reconciler:
         return decision.read_plan is not None or decision.read_lineage is not None
 
     async def _tell(self, migration: Migration, runs: list[Run], decision: Decision, status: dict[str, Any]) -> None:
-        if not _differs(migration.status, status):
-            return
         known = {entry["job"] for entry in migration.status.get("history") or []}
-        written = await self._kube.set_status(migration, status)
-        if written is None:
+        if not await self.tell(migration, status, decision.verdict):
             return
-        self._store.see("Migration", written, deleted=False)
         told = {entry["job"] for entry in status["history"]}
         for run in runs:
             if run.finished and run.job in told - known:
                 self._metrics.finished(migration, run)
-        verdict, before = decision.verdict, condition(migration.status, "Ready")
-        if (before.get("reason"), before.get("message")) != (verdict.reason, verdict.message[:MESSAGE_CHARACTERS]):
-            logger.info("%s/%s: %s: %s", migration.namespace, migration.name, verdict.reason, verdict.message)
-        if is_transition(migration.status, verdict):
-            await self._kube.tell(
-                migration, warning=verdict.kind == "stalled", reason=verdict.reason, message=verdict.message
-            )
 
     async def _read_plan(self, migration: Migration, run: Run) -> dict[str, Any]:
         log = await self._kube.log(migration.namespace, run.pod or "")
@@ -187,13 +157,3 @@ class Reconciler:
             for claim in watched
             if not self._store.knows(claim) and not await self._kube.exists(claim)
         }
-
-
-def is_transition(status: Json, verdict: Verdict) -> bool:
-    """Whether to tell an Event: another kind of rest, or another reason for it, but not each step of the work."""
-    before = condition(status, "Ready").get("reason")
-    return before != verdict.reason and not {before, verdict.reason} <= WORKING
-
-
-def _differs(old: Json, new: Json) -> bool:
-    return {k: v for k, v in old.items() if v is not None} != dict(new)

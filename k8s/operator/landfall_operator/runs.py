@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from landfall_operator.views import Json, Run, moment, stamp
+from landfall_operator.resource import Json, moment, stamp
+from landfall_operator.views import Run
 
 NOT_REMEMBERED = {"pending", "lineage"}  # the status has them elsewhere
 EARLIEST = datetime.min.replace(tzinfo=UTC)

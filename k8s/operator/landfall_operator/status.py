@@ -9,8 +9,9 @@ from typing import Any
 from landfall_operator.conditions import Verdict, conditions
 from landfall_operator.constants import HISTORY_LENGTH
 from landfall_operator.failures import why
+from landfall_operator.resource import Json, stamp
 from landfall_operator.runs import fresh, record, tries
-from landfall_operator.views import Json, Migration, Run, stamp
+from landfall_operator.views import Migration, Run
 
 # What outlives the runs that told it.
 KEPT = (

@@ -7,15 +7,16 @@ from time import monotonic
 from typing import Any
 
 from landfall_operator.conditions import condition
-from landfall_operator.constants import GATE_REASON, LABEL_UID
-from landfall_operator.views import Json, Migration, Run, observe
+from landfall_operator.constants import ANNOTATION_OWNER, GATE_REASON, LABEL_UID
+from landfall_operator.resource import Bucket, Credential, Json, Key
+from landfall_operator.views import Migration, Run, observe
 
-Key = tuple[str, str]
-KINDS = ("Migration", "Job", "Pod", "Deployment")
+OURS = ("Migration", "Bucket", "Credential")
+KINDS = (*OURS, "Job", "Pod", "Deployment", "Watch")
 
 
 class Store:
-    """The newest seen version of each Migration, and of the Jobs, Pods and Deployments around them."""
+    """The newest seen version of each resource of ours, and of what is around them."""
 
     def __init__(self, namespace: str | None) -> None:
         """`namespace` is the one that is watched, None for all."""
@@ -23,7 +24,7 @@ class Store:
         self._objects: dict[str, dict[Key, Json]] = {kind: {} for kind in KINDS}
         self.last_event = monotonic()
         self.complete = False  # whether the first lists are here
-        self.outdated: list[str] = []  # what the served CRD lacks
+        self.outdated: dict[str, list[str]] = {}  # what each kind's served CRD lacks
 
     def see(self, kind: str, body: Json, *, deleted: bool) -> None:
         """Take an event, unless it is older than what is known (our own writes come back late)."""
@@ -69,6 +70,32 @@ class Store:
 
     def migrations(self) -> Iterator[Json]:
         yield from list(self._objects["Migration"].values())
+
+    def bucket(self, key: Key) -> Bucket | None:
+        body = self._objects["Bucket"].get(key)
+        return Bucket(body=body) if body else None
+
+    def buckets(self) -> list[Bucket]:
+        return [Bucket(body=body) for body in self._objects["Bucket"].values()]
+
+    def credential(self, key: Key) -> Credential | None:
+        body = self._objects["Credential"].get(key)
+        return Credential(body=body) if body else None
+
+    def keys(self, kind: str) -> list[Key]:
+        return list(self._objects[kind])
+
+    def secret_uid(self, namespace: str, name: str) -> str | None:
+        """Of a Secret of ours, as the ConfigMap tells that goes with it; None where there is none."""
+        watch = self._objects["Watch"].get((namespace, f"{name}-landfall-watch"))
+        owners = watch["metadata"].get("ownerReferences") or [] if watch else []
+        return next((str(owner["uid"]) for owner in owners), None)
+
+    def users_of(self, namespace: str, secret: str) -> Iterator[Key]:
+        """The Buckets whose store's keys are in this Secret."""
+        for bucket in self.buckets():
+            if (bucket.namespace, bucket.spec["store"]["credentialsSecretRef"]["name"]) == (namespace, secret):
+                yield bucket.key
 
     def runs(self, migration: Migration) -> list[Run]:
         jobs = [job for job in self._objects["Job"].values() if _labels(job).get(LABEL_UID) == migration.uid]
@@ -119,10 +146,12 @@ def _trimmed(kind: str, body: Json) -> Json:
     """Without what is never read: it is most of an object, and a hundred of them are kept."""
     metadata = {k: v for k, v in body["metadata"].items() if k != "managedFields"}
     kept: dict[str, Any] = {"metadata": metadata}
-    if kind == "Migration":
+    if kind in OURS:
         kept |= {"spec": body["spec"], "status": body.get("status") or {}}
     elif kind == "Pod":
         kept |= {"status": body.get("status") or {}}
+    elif kind == "Watch":
+        pass
     else:
         containers = [
             {"name": c["name"], "image": c.get("image")} for c in body["spec"]["template"]["spec"]["containers"]
@@ -149,3 +178,9 @@ def _version(body: Json) -> int:
     """Resource versions compare as numbers (KEP-5504, Kubernetes 1.35); one that is no number is taken as newest."""
     text = body["metadata"].get("resourceVersion", "")
     return int(text) if text.isdecimal() else 2**63
+
+
+def owner_of(watch: Json) -> tuple[str, Key] | None:
+    """Kind and key of the resource whose Secret a ConfigMap of ours goes with."""
+    kind, _, name = str((watch["metadata"].get("annotations") or {}).get(ANNOTATION_OWNER)).partition("/")
+    return (kind, (watch["metadata"]["namespace"], name)) if kind in OURS else None

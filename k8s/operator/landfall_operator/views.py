@@ -1,30 +1,26 @@
-"""What the reconciler looks at: typed views on a Migration, its Jobs and their Pods. Nothing here does I/O."""
+"""Typed views on a Migration, its Jobs and their Pods: what its reconciler looks at. Nothing here does I/O."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
+from typing import Any, ClassVar
 
 from landfall_operator.constants import (
     ANNOTATION_RETRY,
     CONTAINER,
-    GROUP,
     LABEL_ATTEMPT,
     LABEL_NAME,
     LABEL_PHASE,
     LABEL_RUN,
     LABEL_UID,
-    VERSION,
 )
+from landfall_operator.resource import Json, Resource, moment
 
-Json = Mapping[str, Any]
-
-UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 # What keeps a container from ever starting until somebody changes something.
 HOPELESS = {
     "ErrImagePull": "ImagePullFailed",
@@ -37,45 +33,12 @@ HOPELESS = {
 }
 
 
-def seconds(text: str) -> float:
-    """A Go duration such as `1h30m` or `500ms`, in seconds."""
-    return sum(float(number) * UNITS[unit] for number, unit in re.findall(r"([0-9.]+)(ms|s|m|h)", text))
-
-
-def moment(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
-
-
-def stamp(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 @dataclass(frozen=True, kw_only=True)
-class Migration:
+class Migration(Resource):
     """One Migration as the API server has it; `image` is resolved, None where its Deployment is not there."""
 
-    body: Json
+    kind: ClassVar[str] = "Migration"
     image: str | None
-
-    @property
-    def namespace(self) -> str:
-        return str(self.body["metadata"]["namespace"])
-
-    @property
-    def name(self) -> str:
-        return str(self.body["metadata"]["name"])
-
-    @property
-    def uid(self) -> str:
-        return str(self.body["metadata"]["uid"])
-
-    @property
-    def generation(self) -> int:
-        return int(self.body["metadata"].get("generation", 0))
-
-    @property
-    def annotations(self) -> Mapping[str, str]:
-        return self.body["metadata"].get("annotations") or {}
 
     def child(self, name: str) -> dict[str, Any]:
         """The metadata of an object that is made for it and goes with it."""
@@ -83,25 +46,8 @@ class Migration:
             "name": name,
             "namespace": self.namespace,
             "labels": {LABEL_UID: self.uid, LABEL_NAME: self.name[:63].rstrip("-.")},
-            "ownerReferences": [
-                {
-                    "apiVersion": f"{GROUP}/{VERSION}",
-                    "kind": "Migration",
-                    "name": self.name,
-                    "uid": self.uid,
-                    "controller": True,
-                }
-            ],
+            "ownerReferences": [self.owner_reference],
         }
-
-    @property
-    def spec(self) -> Json:
-        spec: Json = self.body["spec"]
-        return spec
-
-    @property
-    def status(self) -> Json:
-        return self.body.get("status") or {}
 
     @property
     def policy(self) -> Json:

@@ -17,7 +17,7 @@ from landfall_operator.cli.terminal import Terminal, brief, of_stdout
 from landfall_operator.cli.waiting import look
 from landfall_operator.conditions import Kind, Verdict, conditions
 from landfall_operator.constants import ANNOTATION_APPROVE, ANNOTATION_RETRY
-from landfall_operator.views import Json
+from landfall_operator.resource import Json
 
 TERMINAL = Terminal(now=NOW)
 RUN = {
@@ -47,6 +47,7 @@ def body(
     """A Migration of generation 3 whose status is of `generation`."""
     made = dict(migration(annotations=annotations, **(spec or {})).body)
     verdict = Verdict(kind=kind, reason=reason, message=message)
+    made["kind"] = "Migration"
     made["metadata"] |= {"creationTimestamp": "2026-11-18T12:00:00Z"}
     made["status"] = {
         "observedGeneration": generation,
@@ -147,7 +148,7 @@ def test_what_was_said_of_an_older_spec_is_told_to_be_so() -> None:
 
 
 def test_the_resource_that_nobody_has_looked_at_is_shown_all_the_same() -> None:
-    fresh = dict(migration().body) | {"status": {}}
+    fresh = body() | {"status": {}}
     assert "Unknown" in "\n".join(show.one(fresh, TERMINAL))
     assert len(show.everything([fresh], TERMINAL, namespaces=True)) == 2
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from landfall_operator.conditions import Verdict
-from landfall_operator.reconciler import is_transition
+from landfall_operator.reconciling import is_transition
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,6 @@ def test_a_deleted_migration_leaves_no_series() -> None:
     metrics, api = Metrics(registry), migration()
     metrics.see(api, {"state": "Behind"})
     metrics.finished(api, run(api, report=succeeded(lockWaitSeconds=2.0)))
-    metrics.forget("shop", "api")
+    metrics.forget("Migration", ("shop", "api"))
     left = [sample for family in registry.collect() for sample in family.samples if sample.labels.get("name") == "api"]
     assert left == []

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from landfall_operator.views import observe, seconds
+from landfall_operator.resource import seconds
+from landfall_operator.views import observe
 
 
 def job(**status: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`kubectl landfall`: what people ask of Migrations."""
+"""`kubectl landfall`: what people ask of Migrations, Buckets and Credentials."""
 
 from __future__ import annotations
 

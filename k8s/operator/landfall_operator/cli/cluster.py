@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import getpass
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import httpx2
 from lightkube import Client
@@ -12,19 +16,41 @@ from lightkube.core.exceptions import ApiError, ConfigError
 from lightkube.generic_resource import create_namespaced_resource
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.authentication_v1 import SelfSubjectReview
-from lightkube.resources.core_v1 import ConfigMap, Pod
+from lightkube.resources.core_v1 import ConfigMap, Pod, Secret, Service
 from lightkube.types import PatchType
 
 from landfall_operator.constants import CONTAINER, GROUP, VERSION
-from landfall_operator.views import Json
+from landfall_operator.resource import Json
 
-Migration = create_namespaced_resource(GROUP, VERSION, "Migration", "migrations")
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TOO_MANY, SERVER_ERROR = 401, 403, 404, 429, 500
 JOB_LABEL = "batch.kubernetes.io/job-name"
 
 
 class RefusalError(Exception):
     """What was asked cannot be done; the text says why, and what can."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """One of the three, by all the names that kubectl knows it by."""
+
+    name: str
+    plural: str
+    short: str
+
+    @cached_property
+    def resource(self) -> Any:
+        return create_namespaced_resource(GROUP, VERSION, self.name, self.plural)
+
+    @property
+    def names(self) -> set[str]:
+        return {self.name.lower(), self.plural, self.short}
+
+
+MIGRATION = Kind(name="Migration", plural="migrations", short="mig")
+BUCKET = Kind(name="Bucket", plural="buckets", short="bkt")
+CREDENTIAL = Kind(name="Credential", plural="credentials", short="cred")
+KINDS = (MIGRATION, BUCKET, CREDENTIAL)
 
 
 class Cluster:
@@ -39,17 +65,18 @@ class Cluster:
                 f"the kubeconfig cannot be used: {error}. Set KUBECONFIG, or name another --context."
             ) from error
         self.server = config.cluster.server
+        self.context = context
         self.namespace: str = namespace or config.namespace or "default"
 
-    def get(self, name: str) -> Json:
-        return _whole(self._client.get(Migration, name, namespace=self.namespace).to_dict())
+    def get(self, kind: Kind, name: str) -> Json:
+        return _whole(kind, self._client.get(kind.resource, name, namespace=self.namespace).to_dict())
 
-    def list(self, *, everywhere: bool) -> list[Json]:
-        found = self._client.list(Migration, namespace="*" if everywhere else self.namespace)
-        return [_whole(item.to_dict()) for item in found]
+    def list(self, kind: Kind, *, everywhere: bool) -> list[Json]:
+        found = self._client.list(kind.resource, namespace="*" if everywhere else self.namespace)
+        return [_whole(kind, item.to_dict()) for item in found]
 
     def image(self, body: Json) -> str | None:
-        """The image that the Migration stands for now; from its status where its Deployment may not be read."""
+        """The image that a Migration stands for now; from its status where its Deployment may not be read."""
         spec = body["spec"]
         if spec.get("image"):
             return str(spec["image"])
@@ -67,9 +94,27 @@ class Cluster:
         data = self._client.get(ConfigMap, config_map, namespace=self.namespace).data or {}
         return data.get("plan.sql")
 
-    def annotate(self, name: str, annotations: Mapping[str, str]) -> None:
+    def secret(self, name: str) -> Mapping[str, str]:
+        """A Secret's values; what is no text is left out."""
+        data = self._client.get(Secret, name, namespace=self.namespace).data or {}
+        return {key: base64.b64decode(value).decode(errors="replace") for key, value in data.items()}
+
+    def config_map(self, name: str) -> Mapping[str, str]:
+        return self._client.get(ConfigMap, name, namespace=self.namespace).data or {}
+
+    def has_service(self, name: str, *, namespace: str) -> bool:
+        """Whether a name that may be a Service's is one; one that we may not look at is taken for none."""
+        try:
+            self._client.get(Service, name, namespace=namespace)
+        except ApiError as error:
+            if _code(error) in {NOT_FOUND, FORBIDDEN}:
+                return False
+            raise
+        return True
+
+    def annotate(self, kind: Kind, name: str, annotations: Mapping[str, str]) -> None:
         patch = {"metadata": {"annotations": dict(annotations)}}
-        self._client.patch(Migration, name, patch, namespace=self.namespace, patch_type=PatchType.MERGE)
+        self._client.patch(kind.resource, name, patch, namespace=self.namespace, patch_type=PatchType.MERGE)
 
     def user(self) -> str:
         """Who the cluster takes us for; the machine's user where it does not say."""
@@ -105,8 +150,20 @@ def _config(context: str | None) -> SingleConfig:
     return config
 
 
-def _whole(body: Json) -> Json:
-    return {"apiVersion": f"{GROUP}/{VERSION}", "kind": "Migration", **{k: v for k, v in body.items() if v is not None}}
+def _whole(kind: Kind, body: Json) -> Json:
+    return {"apiVersion": f"{GROUP}/{VERSION}", "kind": kind.name, **{k: v for k, v in body.items() if v is not None}}
+
+
+def is_missing(error: httpx2.HTTPError) -> bool:
+    """Whether there is no such object; a kind that is not there is something else."""
+    return isinstance(error, ApiError) and _code(error) == NOT_FOUND
+
+
+def is_kept_from_us(error: httpx2.HTTPError) -> bool:
+    """Whether a whole kind is not installed, or not ours to see."""
+    return isinstance(error, httpx2.HTTPStatusError) and (
+        _code(error) == FORBIDDEN or (_code(error) == NOT_FOUND and not isinstance(error, ApiError))
+    )
 
 
 def may_pass(error: httpx2.HTTPError) -> bool:
@@ -125,7 +182,7 @@ def advice(error: httpx2.HTTPError, *, server: str | None, namespace: str) -> st
     message = (error.status.message if isinstance(error, ApiError) else None) or f"HTTP {_code(error)}"
     if _code(error) == NOT_FOUND and not isinstance(error, ApiError):
         return (
-            "the cluster knows no Migrations: its CRDs are not installed. "
+            "the cluster does not know the kind: Landfall's CRDs are not installed, or not all of them. "
             "Apply them: kubectl apply --server-side -f charts/landfall/charts/operator/crds/"
         )
     if may_pass(error):

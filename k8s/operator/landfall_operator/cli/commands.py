@@ -1,7 +1,7 @@
-"""`kubectl landfall`: what people ask of Migrations.
+"""`kubectl landfall`: what people ask of Migrations, Buckets and Credentials.
 
-Exit codes: 0 done (`wait`: ready); 1 not so, with one line on standard error that says why; 2 wrong usage;
-130 ended by Ctrl-C.
+Exit codes: 0 done (`wait`: ready; `bucket test`: all as it should be); 1 not so, with one line on standard error that
+says why; 2 wrong usage; 130 ended by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -11,23 +11,36 @@ import json
 import re
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 import httpx2
-from lightkube.core.exceptions import ApiError, ConfigError, LoadResourceError
+from lightkube.core.exceptions import ConfigError, LoadResourceError
 
-from landfall_operator.cli import show
-from landfall_operator.cli.cluster import Cluster, RefusalError, advice, may_pass
-from landfall_operator.cli.terminal import of_stdout
-from landfall_operator.cli.waiting import Look, look
-from landfall_operator.conditions import condition
-from landfall_operator.constants import ANNOTATION_APPROVE, ANNOTATION_APPROVED_BY, ANNOTATION_RETRY, PLAN_BYTES
-from landfall_operator.views import Json, seconds, stamp
+from landfall_operator.cli import bucket_arguments, migrations, show, show_bucket, show_credential
+from landfall_operator.cli.cluster import (
+    BUCKET,
+    CREDENTIAL,
+    KINDS,
+    MIGRATION,
+    Cluster,
+    Kind,
+    RefusalError,
+    advice,
+    is_kept_from_us,
+    may_pass,
+)
+from landfall_operator.cli.finding import find, kind_of, listed, reference
+from landfall_operator.cli.terminal import of_stdout, say
+from landfall_operator.cli.waiting import Look, look, why_no_rotation
+from landfall_operator.constants import ANNOTATION_RETRY, ANNOTATION_ROTATE
+from landfall_operator.resource import Json, seconds, stamp
 
 POLL_SECONDS = 1.0
-SHORTEST_HASH = 8  # characters of it that --hash takes
 INTERRUPTED = 130
+SHOWN = {MIGRATION: show, BUCKET: show_bucket, CREDENTIAL: show_credential}
+ANY_NAME = "its name; where two kinds have that one, KIND/NAME, such as bucket/media"
+OPTIONAL = {"status"}  # commands that take a name or none
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -54,25 +67,40 @@ def parser() -> argparse.ArgumentParser:
     common.add_argument("--context", help="the kubeconfig's context")
     commands = root.add_subparsers(required=True, metavar="COMMAND")
     made: dict[str, argparse.ArgumentParser] = {}
-    for run, text in (
-        (status, "all Migrations, or one in full"),
-        (plan, "the SQL of the plan, and what was found in it"),
-        (approve, "let the plan as it stands be applied"),
-        (retry, "run again what has stalled"),
-        (wait, "wait until it is ready for its newest spec; 1 where it stalls, or is at rest and not ready"),
-        (history, "the last runs"),
-        (logs, "the log of the last run"),
+    for name, run, text, about in (
+        ("status", status, "all Migrations, Buckets and Credentials, or one in full", ANY_NAME),
+        (
+            "wait",
+            wait,
+            "wait until it is ready for its newest spec; 1 where it stalls, or is at rest and not ready",
+            ANY_NAME,
+        ),
+        ("retry", retry, "try again what has stalled", ANY_NAME),
+        ("rotate", rotate, "new keys for a Bucket's accesses, new values for a Credential", ANY_NAME),
+        ("plan", migrations.plan, "the SQL of the plan, and what was found in it", "the Migration's name"),
+        ("approve", migrations.approve, "let the plan as it stands be applied", "the Migration's name"),
+        ("history", migrations.history, "the last runs", "the Migration's name"),
+        ("logs", migrations.logs, "the log of the last run", "the Migration's name"),
     ):
-        name = run.__name__
         made[name] = commands.add_parser(name, help=text, description=text, epilog=codes, parents=[common])
-        made[name].add_argument("name", nargs="?" if run is status else None, help="the Migration's name")
+        made[name].add_argument("name", nargs="?" if name in OPTIONAL else None, help=about)
         made[name].set_defaults(run=run)
     made["status"].add_argument("-A", "--all-namespaces", action="store_true", help="of every namespace")
     made["status"].add_argument("-o", "--output", choices=["json"], help="the resources themselves")
     made["approve"].add_argument("--hash", help="of the plan that you have read: refused where it is another by now")
     made["wait"].add_argument("--timeout", type=_duration, default="10m", help="such as 90s or 1h30m; 10m if left out")
     made["logs"].add_argument("-f", "--follow", action="store_true", help="from its start to its end, as it is written")
+    bucket_arguments.add_commands(commands, parents=[common], epilog=codes)
     return root
+
+
+def leaves(of: argparse.ArgumentParser, *, prefix: str = "") -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """Every command that does something, by its words."""
+    for action in of._actions:  # noqa: SLF001 - argparse tells its commands nowhere else
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - as above
+            for name, made in action.choices.items():
+                inner = list(leaves(made, prefix=f"{prefix}{name} "))
+                yield from inner or [(prefix + name, made)]
 
 
 def _duration(text: str) -> float:
@@ -84,83 +112,72 @@ def _duration(text: str) -> float:
 def status(cluster: Cluster, options: argparse.Namespace) -> None:
     if options.name and options.all_namespaces:
         raise RefusalError("a name is of one namespace: leave out -A, or give --namespace.")
-    found = [cluster.get(options.name)] if options.name else cluster.list(everywhere=options.all_namespaces)
+    if options.name:
+        body = find(cluster, options.name)
+        lines = SHOWN[kind_of(body)].one(body, of_stdout())
+        say([json.dumps(body, indent=2)] if options.output == "json" else lines)
+        return
+    found = _all(cluster, everywhere=options.all_namespaces)
     if options.output == "json":
-        whole = found[0] if options.name else {"apiVersion": "v1", "kind": "List", "items": found}
-        _say([json.dumps(whole, indent=2)])
-    elif options.name:
-        _say(show.one(found[0], of_stdout()))
-    elif found:
-        _say(show.everything(found, of_stdout(), namespaces=options.all_namespaces))
-    else:
+        items = [body for bodies in found.values() for body in bodies]
+        say([json.dumps({"apiVersion": "v1", "kind": "List", "items": items}, indent=2)])
+        return
+    tables = {
+        kind: SHOWN[kind].everything(bodies, of_stdout(), namespaces=options.all_namespaces)
+        for kind, bodies in found.items()
+        if bodies
+    }
+    if not tables:
         where = "any namespace" if options.all_namespaces else f"the namespace {cluster.namespace}"
-        _say([f"There is no Migration in {where}."])
+        say([f"There is no {listed([kind.name for kind in found], 'or')} in {where}."])
+    for number, (kind, lines) in enumerate(tables.items()):
+        title = [*([""] if number else []), kind.plural.title()] if len(tables) > 1 else []
+        say([*title, *lines])
 
 
-def plan(cluster: Cluster, options: argparse.Namespace) -> None:
-    body = cluster.get(options.name)
-    found = _plan_of(body)
-    sql = _sql(cluster, found) if found.get("configMap") else None
-    _say([*([sql] if sql is not None else []), *(f"-- {line}" for line in show.plan_notes(body, of_stdout()))])
-
-
-def _plan_of(body: Json) -> Json:
-    name, spec = body["metadata"]["name"], body["spec"]
-    found: Json | None = (body.get("status") or {}).get("plan")
-    if found:
-        return found
-    ready = condition(body.get("status") or {}, "Ready")
-    if spec["mode"] == "Auto" and spec["policy"]["destructive"] == "Allow":
-        raise RefusalError(f"{name} makes no plan: its mode is Auto. Set spec.mode to Plan or Approve for one.")
-    raise RefusalError(f"{name} has no plan now: {ready.get('reason', 'Unknown')}: {ready.get('message', '')}")
-
-
-def _sql(cluster: Cluster, found: Json) -> str:
-    try:
-        sql = cluster.plan(found["configMap"])
-    except ApiError as error:
-        if error.status.code != 404:  # noqa: PLR2004 - not found
-            raise
-        sql = None
-    if sql is None:
-        raise RefusalError(
-            f"the plan's ConfigMap {found['configMap']} is gone. Plan again: kubectl landfall retry NAME"
-        )
-    if found.get("bytes", 0) > PLAN_BYTES:
-        sys.stderr.write("The plan is cut: it is longer than a ConfigMap holds. The Job's log has all of it.\n")
-    return sql
-
-
-def approve(cluster: Cluster, options: argparse.Namespace) -> None:
-    body = cluster.get(options.name)
-    name, found = options.name, _plan_of(body)
-    ready = condition(body.get("status") or {}, "Ready")
-    if show.is_unseen(body):
-        raise RefusalError(f"the plan of {name} is void: the spec has changed. Wait for the new one, and read it.")
-    if found.get("unchecked"):
-        raise RefusalError(f"the plan of {name} is unchecked and cannot be approved: {found['unchecked']}")
-    if ready.get("reason") != "ApprovalNeeded":
-        raise RefusalError(f"nothing of {name} waits for an approval: {ready.get('reason')}: {ready.get('message')}")
-    if options.hash and (len(options.hash) < SHORTEST_HASH or not found["hash"].startswith(options.hash)):
-        raise RefusalError(f"the plan's hash is {found['hash']}. Read it: kubectl landfall plan {name}")
-    user = cluster.user()
-    cluster.annotate(name, {ANNOTATION_APPROVE: found["hash"], ANNOTATION_APPROVED_BY: user})
-    _say([f"approved as {user}: the plan {found['hash'][: show.HASH_CHARACTERS]}… of {name}"])
+def _all(cluster: Cluster, *, everywhere: bool) -> dict[Kind, list[Json]]:
+    """Every kind that may be looked at; raises where that is none."""
+    found: dict[Kind, list[Json]] = {}
+    passed: dict[Kind, httpx2.HTTPError] = {}
+    for kind in KINDS:
+        try:
+            found[kind] = cluster.list(kind, everywhere=everywhere)
+        except httpx2.HTTPError as error:
+            if not is_kept_from_us(error):
+                raise
+            passed[kind] = error
+    if not found:
+        raise passed[KINDS[0]]
+    for kind, refusal in passed.items():
+        why = advice(refusal, server=cluster.server, namespace=cluster.namespace)
+        sys.stderr.write(f"{kind.plural.title()} are passed over: {why}\n")
+    return found
 
 
 def retry(cluster: Cluster, options: argparse.Namespace) -> None:
-    cluster.annotate(options.name, {ANNOTATION_RETRY: stamp(datetime.now(UTC))})
-    _say([f"asked for another run of {options.name}. See how it ends: kubectl landfall wait {options.name}"])
+    body = find(cluster, options.name)
+    cluster.annotate(kind_of(body), body["metadata"]["name"], {ANNOTATION_RETRY: stamp(datetime.now(UTC))})
+    what = "another run" if kind_of(body) is MIGRATION else "another look"
+    say([f"asked for {what} of {options.name}. See how it ends: kubectl landfall wait {options.name}"])
+
+
+def rotate(cluster: Cluster, options: argparse.Namespace) -> None:
+    body = find(cluster, options.name, among=[BUCKET, CREDENTIAL])
+    if why := why_no_rotation(body):
+        raise RefusalError(f"{reference(body)} has nothing to rotate: {why}")
+    cluster.annotate(kind_of(body), body["metadata"]["name"], {ANNOTATION_ROTATE: stamp(datetime.now(UTC))})
+    say(SHOWN[kind_of(body)].rotation(body))
+    say([f"See how it ends: kubectl landfall wait {reference(body)}"])
 
 
 def wait(cluster: Cluster, options: argparse.Namespace) -> None:
     timeout = options.timeout
     deadline = time.monotonic() + timeout
-    told = ""
+    told, target = "", options.name
     while True:
-        seen = _look(cluster, options.name)
+        seen, target = _look(cluster, target)
         if seen.over and seen.ready:
-            _say([f"{options.name} is ready: {seen.text}"])
+            say([f"{options.name} is ready: {seen.text}"])
             return
         if seen.over:
             raise RefusalError(f"{options.name}: {seen.text}")
@@ -173,38 +190,13 @@ def wait(cluster: Cluster, options: argparse.Namespace) -> None:
         time.sleep(min(POLL_SECONDS, left))
 
 
-def _look(cluster: Cluster, name: str) -> Look:
+def _look(cluster: Cluster, target: str) -> tuple[Look, str]:
+    """What there is to see, and by which name without doubt."""
     try:
-        body = cluster.get(name)
-        return look(body, image=cluster.image(body))
+        body = find(cluster, target)
+        image = cluster.image(body) if kind_of(body) is MIGRATION else None
+        return look(body, image=image), reference(body)
     except httpx2.HTTPError as error:
         if not may_pass(error):
             raise
-        return Look(over=False, text=advice(error, server=cluster.server, namespace=cluster.namespace))
-
-
-def history(cluster: Cluster, options: argparse.Namespace) -> None:
-    entries = (cluster.get(options.name).get("status") or {}).get("history") or []
-    _say(show.history(entries, of_stdout()) if entries else [f"{options.name} has not run yet."])
-
-
-def logs(cluster: Cluster, options: argparse.Namespace) -> None:
-    while True:
-        state: Json = cluster.get(options.name).get("status") or {}
-        job = (state.get("runner") or {}).get("job")
-        pod, begun = (cluster.pod(job) if job else None) or (None, False)
-        if pod and begun:
-            break
-        if not options.follow or condition(state, "Stalled").get("status") == "True":
-            obstacle = "its pod has not begun" if pod else f"the pod of {job} has gone" if job else "it has not run yet"
-            raise RefusalError(f"{options.name} has no log: {obstacle}. See: kubectl landfall status {options.name}")
-        time.sleep(POLL_SECONDS)
-    for line in show.readable(cluster.log(pod, follow=options.follow)):
-        sys.stdout.write(line)
-        sys.stdout.flush()
-
-
-def _say(lines: Iterable[str]) -> None:
-    for line in lines:
-        sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+        return Look(over=False, text=advice(error, server=cluster.server, namespace=cluster.namespace)), target

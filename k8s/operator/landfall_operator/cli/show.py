@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from landfall_operator.cli.terminal import Terminal, brief
 from landfall_operator.conditions import condition
 from landfall_operator.constants import ANNOTATION_APPROVE, ANNOTATION_APPROVED_BY
-from landfall_operator.views import Json
+from landfall_operator.resource import Json
 
 RECENT_RUNS = 3
 INDENT = "  "
@@ -43,11 +43,7 @@ def _row(body: Json, terminal: Terminal) -> tuple[str, ...]:
 def one(body: Json, terminal: Terminal) -> list[str]:
     """All that there is to say of one."""
     state = body.get("status") or {}
-    ready = condition(state, "Ready")
-    lines = terminal.table(_facts(body, terminal))
-    lines += ["", *terminal.wrapped(ready.get("message", ""))]
-    if is_unseen(body):
-        lines.append("This is what the operator said of an older spec: it has not looked at the newest one yet.")
+    lines = [*terminal.table(_facts(body, terminal)), *told(body, terminal)]
     parts = {
         "Pending": _pending(state, terminal.narrower(len(INDENT))),
         "Plan": plan_notes(body, terminal) if state.get("plan") else [],
@@ -56,10 +52,40 @@ def one(body: Json, terminal: Terminal) -> list[str]:
         if state.get("history")
         else [],
     }
-    for title, inner in parts.items():
-        if inner:
-            lines += ["", title, *(INDENT + line for line in inner)]
+    return lines + sections(parts)
+
+
+def standing(body: Json, terminal: Terminal) -> list[tuple[str, str]]:
+    """What is told first of any kind."""
+    ready = condition(body.get("status") or {}, "Ready")
+    since = terminal.since(ready.get("lastTransitionTime")) if ready.get("reason") != "Pending" else "-"
+    facts = [
+        (body["kind"], f"{body['metadata']['namespace']}/{body['metadata']['name']}"),
+        ("Ready", ready.get("status", "Unknown")),
+        ("Reason", ready.get("reason", "-")),
+        ("Since", since),
+    ]
+    if body["metadata"].get("deletionTimestamp"):
+        facts.append(("Deletion", f"asked for {terminal.since(body['metadata']['deletionTimestamp'])} ago"))
+    return facts
+
+
+def told(body: Json, terminal: Terminal) -> list[str]:
+    """The message for people, and whether it is about the newest spec."""
+    lines = ["", *terminal.wrapped(condition(body.get("status") or {}, "Ready").get("message", ""))]
+    if is_unseen(body):
+        lines.append("This is what the operator said of an older spec: it has not looked at the newest one yet.")
     return lines
+
+
+def sections(parts: Mapping[str, Sequence[str]]) -> list[str]:
+    """Lines under titles; an empty part has none."""
+    return [
+        line
+        for title, inner in parts.items()
+        if inner
+        for line in ("", title, *(INDENT + inner_line for inner_line in inner))
+    ]
 
 
 def _pending(state: Json, terminal: Terminal) -> list[str]:
@@ -73,14 +99,9 @@ def _pending(state: Json, terminal: Terminal) -> list[str]:
 
 def _facts(body: Json, terminal: Terminal) -> list[tuple[str, str]]:
     state = body.get("status") or {}
-    ready = condition(state, "Ready")
-    since = terminal.since(ready.get("lastTransitionTime")) if ready.get("reason") != "Pending" else "-"
     image = " ".join(filter(None, [state.get("image", "-"), _short(state.get("imageDigest"))]))
     facts = [
-        ("Migration", f"{body['metadata']['namespace']}/{body['metadata']['name']}"),
-        ("Ready", ready.get("status", "Unknown")),
-        ("Reason", ready.get("reason", "-")),
-        ("Since", since),
+        *standing(body, terminal),
         ("State", state.get("state", "Unknown")),
         ("Current", state.get("currentRevision") or "-"),
         ("Target", state.get("targetRevision") or "-"),

@@ -1,4 +1,4 @@
-"""Text for a terminal: widths, colours, times. Nothing here does I/O, but for `of_stdout`."""
+"""Text for a terminal: widths, colours, times. Only `of_stdout` and `say` do I/O."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from landfall_operator.views import moment
+from landfall_operator.resource import moment
 
 GREEN, RED, YELLOW, DIM = "32", "31", "33", "2"
 COLOURS = {
@@ -23,6 +23,9 @@ COLOURS = {
     "Succeeded": GREEN,
     "UpToDate": GREEN,
     "Failed": RED,
+    "works": GREEN,
+    "refused": GREEN,
+    "WRONG": RED,
 }
 GAP = 2
 NARROWEST_COLUMN = 4
@@ -86,6 +89,12 @@ def of_stdout() -> Terminal:
     tty = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if tty else None
     return Terminal(width=width, colours=tty and not os.environ.get("NO_COLOR"))
+
+
+def say(lines: Iterable[str]) -> None:
+    for line in lines:
+        sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def brief(seconds: float) -> str:

@@ -1,0 +1,289 @@
+"""Brings a store to what the Buckets say, one at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import ParamSpec, TypeVar
+
+from landfall_operator.bucket_access import next_end
+from landfall_operator.bucket_secrets import BucketSecrets, LookAgainError, remove_accounts
+from landfall_operator.bucket_status import RELEASED, Outcome, good, next_status, stopped
+from landfall_operator.conditions import condition
+from landfall_operator.connections import Connections
+from landfall_operator.constants import ANNOTATION_ROTATE, FINALIZER
+from landfall_operator.kube import Kube, RefusedError
+from landfall_operator.lanes import Lanes
+from landfall_operator.metrics import Metrics
+from landfall_operator.reconciling import Reconciling
+from landfall_operator.resource import Bucket, Key, stamp
+from landfall_operator.s3 import buckets
+from landfall_operator.s3.connection import Connection, Stores
+from landfall_operator.s3.errors import StoreError, UnsupportedError
+from landfall_operator.s3.features import Features, ensure_features
+from landfall_operator.s3.ownership import Owner, Seen, whose
+from landfall_operator.schema import ADVICE
+from landfall_operator.settings import Settings
+from landfall_operator.store import Store
+from landfall_operator.workqueue import WorkQueue
+
+AWAY = {"StoreUnreachable", "StoreTimeout", "StoreFailing"}
+BUSY_SECONDS = 0.25  # until a store is asked again that has no room
+FIRST_PAUSE_SECONDS = 2.0
+LONGEST_PAUSE_SECONDS = 30.0
+NOT_EMPTY_SECONDS = 15.0
+EMPTYING_SECONDS = 10.0  # of one pass; others may go in between
+GIVE_UP_SECONDS = 30.0  # after that a namespace that is being deleted does not wait for its store
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+
+class BucketReconciler(Reconciling):
+    kind = "Bucket"
+
+    def __init__(self, store: Store, kube: Kube, queue: WorkQueue, metrics: Metrics, *, settings: Settings) -> None:
+        super().__init__(store, kube, queue, metrics)
+        self._check_seconds = settings.bucket_check_seconds
+        self._stores = Stores()
+        self._threads = ThreadPoolExecutor(settings.bucket_workers, thread_name_prefix="s3")
+        self._lanes: Lanes[StoreError] = Lanes()
+        self._connections = Connections(kube)
+        self._secrets = BucketSecrets(store, kube, self._call)
+        self._tries: dict[Key, int] = {}
+
+    async def reconcile(self, key: Key) -> None:
+        bucket = self._store.bucket(key)
+        if bucket is None:
+            self.forget(key)
+            self._tries.pop(key, None)
+            return
+        self._metrics.ready(bucket, ready=condition(bucket.status, "Ready").get("status") == "True")
+        if bucket.deleted_at and not (bucket.owed and FINALIZER in bucket.finalizers):
+            await self._release(bucket)
+        elif not self.is_known(bucket, *self._around(bucket)):
+            await self._settle(bucket, await self._outcome(bucket))
+
+    async def _outcome(self, bucket: Bucket) -> Outcome | None:
+        """None where the store has no room now."""
+        endpoint = bucket.spec["store"]["endpoint"]
+        if lacking := self._store.outdated.get(self.kind):
+            message = f"The served CRD lacks {', '.join(lacking[:5])}. {ADVICE}"
+            return stopped(
+                bucket, "CustomResourceDefinitionOutdated", message, transient=False, seconds=LONGEST_PAUSE_SECONDS
+            )
+        if trouble := self._lanes.trouble(endpoint):
+            return self._stopped(bucket, trouble[0], seconds=trouble[1] + BUSY_SECONDS)
+        away = None
+        try:
+            connection = await self._connections.of(bucket)
+            if not self._lanes.enter(endpoint):
+                return None
+            started = perf_counter()
+            try:
+                step = self._end if bucket.deleted_at else self._look
+                return await step(bucket, connection)
+            except StoreError as error:
+                away = error if error.reason in AWAY else None
+                raise
+            finally:
+                self._lanes.leave(endpoint, away)
+                self._metrics.bucket_reconcile.observe(perf_counter() - started)
+        except StoreError as error:
+            if error.reason == "WrongKeys":
+                self._connections.stale(bucket)
+            return self._stopped(bucket, error)
+        except RefusedError as error:
+            message = f"{error}. Look at the namespace's quota and admission policies."
+            return stopped(bucket, "SecretRefused", message, transient=False, seconds=self._pause(bucket.key))
+
+    def _stopped(self, bucket: Bucket, error: StoreError, *, seconds: float | None = None) -> Outcome:
+        pause = self._pause(bucket.key) if seconds is None else seconds
+        return stopped(bucket, error.reason, error.message, transient=error.transient, seconds=pause)
+
+    async def _settle(self, bucket: Bucket, outcome: Outcome | None) -> None:
+        """Tell the outcome, and when to look again."""
+        if outcome is None:
+            self._queue.add_after(bucket.key, BUSY_SECONDS)
+            return
+        bucket = self._store.bucket(bucket.key) or bucket  # the look may have written to it
+        if outcome.released or await self._is_given_up(bucket, outcome):
+            await self._release(bucket)
+            return
+        await self.tell(bucket, next_status(bucket, outcome, now=datetime.now(UTC)), outcome.verdict)
+        await self._tell_notes(bucket, outcome)
+        self._metrics.ready(bucket, ready=outcome.verdict.kind == "ready")
+        if outcome.verdict.kind == "ready":
+            self._tries.pop(bucket.key, None)
+        self.remember(bucket, *self._around(bucket), seconds=outcome.seconds)
+
+    async def _tell_notes(self, bucket: Bucket, outcome: Outcome) -> None:
+        """An Event where a condition besides Ready turns bad."""
+        for note in outcome.notes or []:
+            before = condition(bucket.status, note.type).get("status")
+            bad = "False" if note.type == "FeaturesSupported" else "True"
+            if ("True" if note.true else "False") == bad != before:
+                await self._kube.tell(bucket, warning=True, reason=note.reason, message=note.message)
+
+    def _around(self, bucket: Bucket) -> tuple[object, ...]:
+        """The Secrets that a look depends on, those with the store's keys and those that it writes; and finalizers."""
+        names = [entry["secretName"] for entry in bucket.spec.get("access") or []]
+        names.append(bucket.spec["store"]["credentialsSecretRef"]["name"])
+        return (*(self._store.secret_uid(bucket.namespace, name) for name in names), tuple(bucket.finalizers))
+
+    def _pause(self, key: Key) -> float:
+        count = self._tries[key] = self._tries.get(key, 0) + 1
+        return float(min(FIRST_PAUSE_SECONDS * 2 ** min(count - 1, 10), LONGEST_PAUSE_SECONDS))
+
+    async def _call(self, function: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+        """In one of the threads for stores."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, lambda: function(*arguments, **options))
+
+    async def _look(self, bucket: Bucket, connection: Connection) -> Outcome:
+        """Bring bucket, accounts and Secrets to what the spec says."""
+        unchanged = self.is_unchanged(bucket, *self._around(bucket)) and _is_well(bucket)
+        client, name = await self._call(self._stores.client, connection), bucket.spec["bucketName"]
+        seen = await self._call(buckets.look, client, connection, name)
+        try:
+            state = whose(bucket, seen, self._owner(bucket), lives=self._lives)
+        except StoreError:
+            await self._hold(bucket, owed=False)
+            raise
+        bucket = await self._hold(bucket, owed=bucket.owed)
+        if state == "Nobody":
+            await self._create(bucket, connection)
+            seen, state = Seen(exists=True, tags={}), "Created"
+        origin, unsupported = bucket.status.get("origin") or seen.origin or "Adopted", []
+        if state != "Ours":
+            origin = state
+            try:
+                await self._call(buckets.claim, client, connection, name, seen, self._owner(bucket), origin)
+            except UnsupportedError:
+                unsupported.append("tagging, so that only this Bucket's status knows whose the bucket is")
+        lacking = bucket.status.get("unsupported", ()) if unchanged else ()
+        features = await self._call(ensure_features, client, connection, name, bucket.spec, lacking=lacking)
+        keys = await self._secrets.ensure(bucket, connection, unchanged=unchanged)
+        left = next_end(keys, now=datetime.now(UTC))
+        return good(
+            bucket,
+            origin=origin,
+            keys=keys,
+            unsupported=[*unsupported, *features.unsupported],
+            full=_full(bucket, features),
+            seconds=self._check_seconds if left is None else min(left, self._check_seconds),
+        )
+
+    async def _create(self, bucket: Bucket, connection: Connection) -> None:
+        """Told before it is done: a crash before the claim then leaves no bucket of unknown origin."""
+        name = bucket.spec["bucketName"]
+        written = await self._kube.set_status(bucket, {**bucket.status, "creating": connection.endpoint})
+        if written is None:
+            raise LookAgainError("the Bucket was deleted or made anew just now")
+        self._store.see(self.kind, written, deleted=False)
+        client = await self._call(self._stores.client, connection)
+        if not await self._call(buckets.create, client, connection, name):
+            message = f"The bucket {name} was made by somebody else just now."
+            raise StoreError(reason="BucketForeign", message=message, transient=True)
+
+    async def _hold(self, bucket: Bucket, *, owed: bool) -> Bucket:
+        """Have the finalizer where a deletion is owed, before anything is made, and only there."""
+        if owed == (FINALIZER in bucket.finalizers):
+            return bucket
+        others = [name for name in bucket.finalizers if name != FINALIZER]
+        written = await self._kube.set_finalizers(bucket, [*others, FINALIZER] if owed else others)
+        if written is None:
+            raise LookAgainError("the Bucket was changed by somebody else just now")
+        self._store.see(self.kind, written, deleted=False)
+        return self._store.bucket(bucket.key) or bucket
+
+    def _owner(self, bucket: Bucket) -> Owner:
+        return Owner(bucket="/".join(bucket.key), uid=bucket.uid, cluster=self._kube.cluster)
+
+    def _lives(self, other: Owner) -> bool:
+        """Whether another owner may be there still: of other clusters and namespaces nothing is known."""
+        namespace, _, name = other.bucket.partition("/")
+        if other.cluster != self._kube.cluster or not self._store.sees(namespace):
+            return True
+        found = self._store.bucket((namespace, name))
+        return found is not None and found.uid == other.uid
+
+    async def _end(self, bucket: Bucket, connection: Connection) -> Outcome:
+        """Delete what is ours, as the policy says."""
+        client, name = await self._call(self._stores.client, connection), bucket.spec["bucketName"]
+        seen = await self._call(buckets.look, client, connection, name)
+        if not seen.exists or self._is_ours(bucket, seen):
+            purge = bucket.spec["deletionPolicy"] == "Purge"
+            if purge:
+                await self._remove_accounts(bucket, connection)  # nobody shall fill what is being emptied
+            if seen.exists and not await self._call(buckets.remove, client, connection, name):
+                return await self._not_empty(bucket, connection, purge=purge)
+            await self._remove_accounts(bucket, connection)
+        return RELEASED
+
+    def _is_ours(self, bucket: Bucket, seen: Seen) -> bool:
+        try:
+            return whose(bucket, seen, self._owner(bucket), lives=lambda _: True) in {"Ours", "Created"}
+        except StoreError:
+            return False
+
+    async def _not_empty(self, bucket: Bucket, connection: Connection, *, purge: bool) -> Outcome:
+        name = bucket.spec["bucketName"]
+        if not purge:
+            message = (
+                f"The bucket {name} is not empty: it holds objects, older versions of them, or unfinished uploads. "
+                "Empty it, or set spec.deletionPolicy to Purge to have all of it deleted."
+            )
+            return stopped(bucket, "BucketNotEmpty", message, transient=False, seconds=NOT_EMPTY_SECONDS)
+        client = await self._call(self._stores.client, connection)
+        count = await self._call(buckets.empty, client, connection, name, seconds=EMPTYING_SECONDS)
+        logger.info("%s/%s: removed %d objects from the bucket %s", *bucket.key, count, name)
+        message = f"The bucket {name} is being emptied."
+        return stopped(bucket, "Purging", message, transient=True, seconds=0)
+
+    async def _remove_accounts(self, bucket: Bucket, connection: Connection) -> None:
+        if bucket.status.get("access") or bucket.spec.get("access"):
+            await self._call(remove_accounts, connection, bucket.spec["bucketName"])
+
+    async def _is_given_up(self, bucket: Bucket, outcome: Outcome) -> bool:
+        """Whether its namespace has waited long enough: the Bucket goes, and the bucket stays as it is."""
+        now = datetime.now(UTC)
+        if not bucket.deleted_at or (now - bucket.deleted_at).total_seconds() < GIVE_UP_SECONDS:
+            return False
+        if not await self._kube.is_ending(bucket.namespace):
+            return False
+        logger.warning(
+            "%s/%s: its namespace is being deleted; the bucket %s stays on its store: %s",
+            *bucket.key,
+            bucket.spec["bucketName"],
+            outcome.verdict.message,
+        )
+        return True
+
+    async def _release(self, bucket: Bucket) -> None:
+        """Nothing is owed any more."""
+        if FINALIZER in bucket.finalizers:
+            await self._hold(bucket, owed=False)
+
+
+def _full(bucket: Bucket, features: Features) -> str | None:
+    if not features.quota_exceeded:
+        return None
+    counted = f" when it was counted at {stamp(features.used_at)}" if features.used_at else ""
+    return (
+        f"The bucket {bucket.spec['bucketName']} held {features.used_bytes} bytes{counted}, its quota is "
+        f"{bucket.spec['quota']}: the store refuses uploads. Delete objects, or raise spec.quota."
+    )
+
+
+def _is_well(bucket: Bucket) -> bool:
+    asked = bucket.annotations.get(ANNOTATION_ROTATE)
+    ready = condition(bucket.status, "Ready")
+    fresh = ready.get("observedGeneration") == bucket.generation and bucket.status.get("rotatedFor") == asked
+    return fresh and ready.get("status") == "True"

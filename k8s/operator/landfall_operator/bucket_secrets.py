@@ -1,0 +1,186 @@
+"""The Secrets of a Bucket's accesses, and the accounts on the store that they hold the keys of."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from landfall_operator.bucket_access import ID, KEY, Keys, from_secret, from_status, secret_data
+from landfall_operator.kube import Kube, Secret
+from landfall_operator.resource import Bucket, Json
+from landfall_operator.s3.accounts import Access, Accounts, Ensured, NewKeys
+from landfall_operator.s3.connection import Connection, minio_admin
+from landfall_operator.s3.errors import StoreError, UnsupportedError
+from landfall_operator.store import Store
+
+UNSUPPORTED = (
+    "The server has no accounts of MinIO's kind, so that no access can have keys of its own. "
+    "Set spec.store.accounts to Shared to give each access the store's keys, with which no mode is enforced, "
+    "or remove spec.access."
+)
+
+logger = logging.getLogger(__name__)
+
+Call = Callable[..., Awaitable[Any]]  # a function in a thread for stores
+
+
+class BucketSecrets:
+    def __init__(self, store: Store, kube: Kube, call: Call) -> None:
+        self._store = store
+        self._kube = kube
+        self._call = call
+        self._known: dict[str, dict[str, str]] = {}  # the secret keys by Bucket and access, so as to try them
+
+    async def ensure(self, bucket: Bucket, connection: Connection, *, unchanged: bool) -> list[Keys]:
+        """`unchanged`: nothing has happened to the Bucket or its Secrets since all was well.
+
+        Raises `StoreError` for the store's troubles, and for a Secret that somebody else made.
+        """
+        wanted, now = bucket.spec.get("access") or [], datetime.now(UTC)
+        if not wanted and not bucket.status.get("access"):
+            return []
+        scoped = bucket.spec["store"]["accounts"] == "Scoped"
+        if unchanged and scoped:
+            keys = from_status(bucket, now=now)
+            same = [each.status() for each in keys] == bucket.status.get("access")
+            wanted_accounts = _wanted(keys, self._known.get(bucket.uid, {}))
+            if same and await self._call(_sound, connection, bucket.spec["bucketName"], wanted_accounts):
+                return keys
+        secrets = await self._read(bucket)
+        keys = [self._due(bucket, access, secrets[access["secretName"]], now) for access in wanted]
+        made = await self._made(bucket, connection, keys, secrets, scoped=scoped)
+        told = [await self._write(bucket, each, secrets[each.secret_name], made.get(each.name)) for each in keys]
+        await self._clear(bucket)
+        return told
+
+    async def _made(
+        self,
+        bucket: Bucket,
+        connection: Connection,
+        keys: Sequence[Keys],
+        secrets: Mapping[str, Secret | None],
+        *,
+        scoped: bool,
+    ) -> Mapping[str, NewKeys]:
+        """The keys that are not in the Secrets yet, by access."""
+        if not scoped:
+            ours = NewKeys(access_key=connection.access_key, secret_key=connection.secret_key)
+            return {each.name: ours for each in keys}
+        name = bucket.spec["bucketName"]
+        try:
+            known = {
+                each.name: secret.data.get(KEY, "")
+                for each in keys
+                if each.key_id and (secret := secrets[each.secret_name])
+            }
+            ensured: Ensured = await self._call(_ensure, connection, name, _wanted(keys, known))
+        except UnsupportedError as error:
+            raise StoreError(reason="AccountsUnsupported", message=UNSUPPORTED, code=error.code) from None
+        if ensured.changed:
+            logger.info("%s/%s: accounts: %s", *bucket.key, ", ".join(ensured.changed))
+        return ensured.created
+
+    async def _read(self, bucket: Bucket) -> dict[str, Secret | None]:
+        found = {}
+        for access in bucket.spec.get("access") or []:
+            name = access["secretName"]
+            secret = await self._kube.get_secret(bucket.namespace, name)
+            if secret and secret.owner != f"Bucket/{bucket.name}":
+                raise StoreError(
+                    reason="SecretForeign",
+                    message=f"The Secret {name} is there already, and this Bucket did not make it. Delete it, "
+                    f"or name another secretName for the access {access['name']}.",
+                )
+            found[name] = secret
+        return found
+
+    def _due(self, bucket: Bucket, access: Json, secret: Secret | None, now: datetime) -> Keys:
+        data, annotations = (secret.data, secret.annotations) if secret else (None, {})
+        return from_secret(bucket, access, data, annotations, now=now)
+
+    async def _write(self, bucket: Bucket, keys: Keys, secret: Secret | None, made: NewKeys | None) -> Keys:
+        old = secret.data if secret else {}
+        key_id, secret_key = (made.access_key, made.secret_key) if made else (old[ID], old[KEY])
+        keys = replace(keys, key_id=key_id)
+        data, annotations = secret_data(bucket, key_id, secret_key), keys.marks.annotations()
+        written = (
+            await self._kube.create_secret(
+                bucket,
+                keys.secret_name,
+                data,
+                annotations={key: value for key, value in annotations.items() if value is not None},
+                owned=bucket.owed,
+            )
+            if secret is None
+            else await self._update(bucket, secret, data, annotations)
+        )
+        if written is None:
+            raise LookAgainError(f"the Secret {keys.secret_name} was changed by somebody else just now")
+        if self._store.secret_uid(bucket.namespace, written.name) != written.uid:
+            self._store.see("Watch", await self._kube.watch_secret(written), deleted=False)
+        self._known.setdefault(bucket.uid, {})[keys.name] = secret_key
+        return keys
+
+    async def _update(
+        self, bucket: Bucket, secret: Secret, data: Mapping[str, str], annotations: Mapping[str, str | None]
+    ) -> Secret | None:
+        changed: dict[str, str | None] = {key: text for key, text in data.items() if secret.data.get(key) != text}
+        changed |= dict.fromkeys(secret.data.keys() - data.keys())
+        marks = {key: text for key, text in annotations.items() if secret.annotations.get(key) != text}
+        others = [owner for owner in secret.owner_references if owner["kind"] != bucket.kind]
+        owners = [*others, bucket.owner_reference] if bucket.owed else others
+        same = [owner["uid"] for owner in owners] == [owner["uid"] for owner in secret.owner_references]
+        if not changed and not marks and same:
+            return secret
+        return await self._kube.update_secret(
+            secret, data=changed or None, annotations=marks or None, owner_references=None if same else owners
+        )
+
+    def forget(self, uid: str) -> None:
+        self._known.pop(uid, None)
+
+    async def _clear(self, bucket: Bucket) -> None:
+        """Delete the Secrets of accesses that the spec names no more."""
+        wanted = {access["secretName"] for access in bucket.spec.get("access") or []}
+        for entry in bucket.status.get("access") or []:
+            if entry["secretName"] not in wanted:
+                secret = await self._kube.get_secret(bucket.namespace, entry["secretName"])
+                if secret and secret.owner == f"Bucket/{bucket.name}":
+                    await self._kube.delete_secret(secret)
+
+
+def _wanted(keys: Sequence[Keys], known: Mapping[str, str]) -> list[Access]:
+    """`known` are the secret keys, by access."""
+    return [
+        Access(
+            name=each.name,
+            mode=each.mode,
+            access_key=each.key_id,
+            secret_key=known.get(each.name),
+            previous=each.marks.previous,
+        )
+        for each in keys
+    ]
+
+
+def _sound(connection: Connection, bucket: str, wanted: Sequence[Access]) -> bool:
+    with minio_admin(connection) as admin:
+        return Accounts(admin, connection).sound(bucket, wanted)
+
+
+def _ensure(connection: Connection, bucket: str, wanted: Sequence[Access]) -> Ensured:
+    with minio_admin(connection) as admin:
+        return Accounts(admin, connection).ensure(bucket, wanted)
+
+
+def remove_accounts(connection: Connection, bucket: str) -> None:
+    """A server that has none has none to remove."""
+    with minio_admin(connection) as admin:
+        Accounts(admin, connection).remove(bucket)
+
+
+class LookAgainError(Exception):
+    """What was read is old by now."""

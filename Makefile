@@ -41,8 +41,8 @@ e2e: $(READY) ## test the operator on the local cluster that KUBECONFIG names
 	@$(BIN)/python -m pytest k8s/e2e $(args)
 
 .PHONY: bench-operator
-bench-operator: $(READY) ## measure the operator on the local cluster that KUBECONFIG names; takes about half an hour
-	@$(BIN)/python -m pytest -s k8s/e2e/bench_operator.py $(args)
+bench-operator: $(READY) ## measure the operator on the local cluster that KUBECONFIG names; takes about an hour
+	@$(BIN)/python -m pytest -s k8s/e2e/bench_operator.py k8s/e2e/bench_kinds.py $(args)
 
 .PHONY: lint
 lint: $(READY) ## check style, format, types and the direction of imports

@@ -6,16 +6,11 @@ Percentiles are of what a watcher on this machine sees, so that they hold the AP
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import re
 import statistics
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,22 +22,12 @@ from lightkube.resources.core_v1 import Pod
 from lightkube.types import PatchType
 from servers import Server
 
+from benchmarks import SAMPLES, at_rest, milliseconds, report, rss
+
 Migration = create_namespaced_resource("landfall.dev", "v1alpha1", "Migration", "migrations")
-SAMPLES = int(os.environ.get("LANDFALL_BENCH_SAMPLES", "100"))
 UPDATES = 10 * SAMPLES
-REST_SECONDS = int(os.environ.get("LANDFALL_BENCH_REST_SECONDS", "300"))
 See = Callable[[dict[str, Any], float], None]
 STEPS = ("job", "scheduled", "copied", "running", "ended", "complete", "ready")
-
-
-def report(what: str, figures: str, bar: str) -> None:
-    print(f"| {what} | {figures} | {bar} |", flush=True)  # noqa: T201 - the report
-
-
-def milliseconds(values: list[float]) -> str:
-    ordered = sorted(values)
-    p99 = ordered[min(len(ordered) - 1, round(len(ordered) * 0.99))]
-    return f"p50 {statistics.median(ordered) * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms (n={len(ordered)})"
 
 
 class Watcher:
@@ -201,33 +186,6 @@ def test_a_hundred_at_once_and_at_rest(
     at_rest(bench)
     updates(bench, client)
     restart(bench)
-
-
-def rss(bench: Namespace) -> float:
-    text = bench.kubectl("exec", "deploy/landfall-operator", "--", "cat", "/proc/1/status")
-    found = re.search(r"VmRSS:\s+(\d+) kB", text)
-    assert found
-    return int(found[1]) / 1024
-
-
-def at_rest(bench: Namespace) -> None:
-    log = os.environ.get("LANDFALL_E2E_AUDIT_LOG")
-    if not log:
-        report("API requests at rest", "not measured: LANDFALL_E2E_AUDIT_LOG names no file", "≤ 1 a minute and kind")
-        return
-    begun = datetime.now(UTC).isoformat()
-    time.sleep(REST_SECONDS)
-    user = f"system:serviceaccount:{bench.name}:landfall-operator"
-    counts: Counter[str] = Counter()
-    with Path(log).open(encoding="utf-8") as lines:
-        for line in lines:
-            if user not in line:
-                continue
-            entry = json.loads(line)
-            if entry["stage"] == "ResponseComplete" and entry["requestReceivedTimestamp"] > begun:
-                counts[(entry.get("objectRef") or {}).get("resource", entry["requestURI"])] += 1
-    rates = ", ".join(f"{kind} {count * 60 / REST_SECONDS:.2f}" for kind, count in sorted(counts.items()))
-    report("API requests at rest, a minute", rates or "none", "≤ 1 a minute and kind")
 
 
 def updates(bench: Namespace, client: Client) -> None:

@@ -93,27 +93,43 @@ class Namespace:
         options = [part for statement in statements for part in ("-c", statement)]
         return self.kubectl(*command, "-v", "ON_ERROR_STOP=1", "-qAt", *options).strip()
 
-    def condition(self, name: str, kind: str) -> dict[str, Any]:
-        return condition(self.get("migration", name), kind)
+    def condition(self, name: str, kind: str, *, of: str = "migration") -> dict[str, Any]:
+        return condition(self.get(of, name), kind)
 
-    def settled(self, name: str, *, seconds: float = 60) -> dict[str, Any]:
-        """The Migration when it is at rest for its generation: ready, stalled, or waiting for people."""
+    def settled(self, name: str, *, kind: str = "migration", seconds: float = 60) -> dict[str, Any]:
+        """The resource when it is at rest for its generation: ready, stalled, or waiting for people."""
 
         def look() -> dict[str, Any] | None:
-            body = self.get("migration", name)
+            body = self.get(kind, name)
             return body if at_rest(body) else None
 
-        return until(look, seconds=seconds, what=f"Migration {name} settles")
+        return until(look, seconds=seconds, what=f"{kind} {name} settles")
 
-    def all_settled(self, prefix: str, *, seconds: float = 180) -> dict[str, dict[str, Any]]:
-        """The Migrations whose names begin so, by name, when all are at rest: one request a look."""
+    def all_settled(self, prefix: str, *, kind: str = "migration", seconds: float = 180) -> dict[str, dict[str, Any]]:
+        """The resources whose names begin so, by name, when all are at rest: one request a look."""
 
         def look() -> dict[str, dict[str, Any]] | None:
-            bodies = {body["metadata"]["name"]: body for body in self.list("migration")}
+            bodies = {body["metadata"]["name"]: body for body in self.list(kind)}
             ours = {name: body for name, body in bodies.items() if name.startswith(prefix)}
             return ours if all(at_rest(body) for body in ours.values()) else None
 
-        return until(look, seconds=seconds, what=f"all Migrations {prefix}… settle")
+        return until(look, seconds=seconds, what=f"all of {kind} {prefix}… settle")
+
+    def told(self, name: str, reason: str, *, kind: str = "bucket", seconds: float = 60) -> dict[str, Any]:
+        """The resource when it gives this reason, by its condition Ready and for its generation."""
+        seen: list[str] = []
+
+        def look() -> dict[str, Any] | None:
+            body = self.get(kind, name)
+            ready = condition(body, "Ready")
+            seen[:] = [ready.get("reason", ""), ready.get("message", "")]
+            fresh = body["status"].get("observedGeneration") == body["metadata"]["generation"]
+            return body if fresh and ready.get("reason") == reason else None
+
+        try:
+            return until(look, seconds=seconds, what=f"{kind} {name} tells {reason}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it says {' '.join(seen)}") from None
 
 
 def condition(body: dict[str, Any], kind: str) -> dict[str, Any]:
@@ -122,7 +138,7 @@ def condition(body: dict[str, Any], kind: str) -> dict[str, Any]:
 
 
 def at_rest(body: dict[str, Any]) -> bool:
-    """Whether a Migration is ready, stalled, idle or waiting for people, for its generation."""
+    """Whether a resource is ready, stalled, idle or waiting for people, for its generation."""
     fresh = body["status"].get("observedGeneration") == body["metadata"]["generation"]
     moving = condition(body, "Reconciling").get("status") != "False"
     return bool(fresh and (not moving or condition(body, "Ready").get("reason") == "ApprovalNeeded"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import uuid
 from collections.abc import Callable, Generator, Iterator
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import diagnosis
 import pytest
+from certificates import Authority
 from cluster import ROOT, ClusterError, Namespace, refuse_remote, require_tools, run
 from servers import Database, Server
+from stores import Program, Store, find_minio_image, find_versitygw
 
 HERE = Path(__file__).parent
 KIND_CLUSTER = os.environ.get("LANDFALL_E2E_KIND_CLUSTER", "landfall")
@@ -100,6 +103,20 @@ def postgres_image(local_cluster: None, release: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def minio_image(local_cluster: None) -> str:
+    """Brought along, not built: no public registry serves a maintained one."""
+    image = find_minio_image()
+    run("kind", "load", "docker-image", image, "--name", KIND_CLUSTER)
+    return image
+
+
+@pytest.fixture(scope="session")
+def versitygw_image(local_cluster: None, release: str) -> Iterator[str]:
+    dockerfile = HERE / "images/versitygw/Dockerfile"
+    yield from build(f"landfall-e2e-versitygw:{release}", dockerfile=dockerfile, context=find_versitygw().parent)
+
+
+@pytest.fixture(scope="session")
 def crds(local_cluster: None) -> None:
     directory = ROOT / "charts/landfall/charts/operator/crds"
     run("kubectl", "apply", "--server-side", "--force-conflicts", "-f", str(directory))
@@ -119,7 +136,19 @@ def install_operator(namespace: Namespace, image: str) -> None:
     namespace.kubectl("apply", "--server-side", "-f", "-", text=text)
 
 
+def delete_buckets(namespace: Namespace, prefix: str = "") -> None:
+    """Also those that owe a deletion on a store that is gone, or whose operator is."""
+    found = json.loads(namespace.kubectl("get", "bucket", "-o", "json", check=False) or '{"items": []}')
+    bodies = [body["metadata"] for body in found["items"] if body["metadata"]["name"].startswith(prefix)]
+    if bodies:
+        namespace.kubectl("delete", "bucket", "--wait=false", "--ignore-not-found", *(body["name"] for body in bodies))
+    if owing := [body["name"] for body in bodies if body.get("finalizers")]:
+        released = '{"metadata": {"finalizers": null}}'
+        namespace.kubectl("patch", "bucket", *owing, "--type=merge", "-p", released, check=False)
+
+
 def delete_namespace(namespace: Namespace) -> None:
+    delete_buckets(namespace)
     run("kubectl", "delete", "namespace", namespace.name, "--wait=false", "--ignore-not-found")
 
 
@@ -167,14 +196,19 @@ def database(stage: Namespace, make_database: MakeDatabase) -> Database:
 
 @pytest.fixture
 def unique(stage: Namespace) -> Iterator[str]:
-    """A name for this test's Migrations: those whose names begin with it are deleted afterwards."""
+    """A name for this test's resources of our kinds: those whose names begin with it are deleted afterwards."""
     name = f"t{uuid.uuid4().hex[:6]}"
     yield name
-    delete_migrations(stage, name)
+    delete_named(stage, "migration,credential", name)
+    delete_buckets(stage, name)
 
 
 def delete_migrations(stage: Namespace, prefix: str) -> None:
-    names = stage.kubectl("get", "migration", "-o", "name").split()
+    delete_named(stage, "migration", prefix)
+
+
+def delete_named(stage: Namespace, kinds: str, prefix: str) -> None:
+    names = stage.kubectl("get", kinds, "-o", "name").split()
     ours = [name for name in names if name.split("/")[1].startswith(prefix)]
     if ours:
         stage.kubectl("delete", "--wait=false", *ours)
@@ -219,3 +253,55 @@ def own_postgres(stage: Namespace, postgres_image: str) -> Iterator[Server]:
     server.prepare()
     yield server
     server.uninstall()
+
+
+def installed(stage: Namespace, name: str, program: Program, image: str) -> Store:
+    store = Store(stage=stage, name=name, program=program)
+    store.install(image)
+    store.prepare()
+    return store
+
+
+@pytest.fixture(scope="session")
+def minio(stage: Namespace, minio_image: str) -> Store:
+    """The MinIO that most tests share: it must not be stopped."""
+    return installed(stage, "minio", "minio", minio_image)
+
+
+@pytest.fixture(scope="session")
+def versitygw(stage: Namespace, versitygw_image: str) -> Store:
+    """A store of another make, without accounts or lifecycle, that tests share."""
+    return installed(stage, "versitygw", "versitygw", versitygw_image)
+
+
+@pytest.fixture(scope="session", params=["minio", "versitygw"])
+def store(request: pytest.FixtureRequest) -> Store:
+    """Each of the shared stores in turn."""
+    found: Store = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def own_minio(stage: Namespace, minio_image: str) -> Iterator[Store]:
+    """A MinIO of this test's own in the stage, which may be stopped."""
+    store = installed(stage, f"minio-{uuid.uuid4().hex[:6]}", "minio", minio_image)
+    yield store
+    store.uninstall()
+
+
+@pytest.fixture(scope="session")
+def tls_minio(stage: Namespace, minio_image: str, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A shared MinIO that speaks TLS, with a ConfigMap of its name that holds its CA, another, and nonsense."""
+    authority, file = Authority.new(), tmp_path_factory.mktemp("tls") / "ca.crt"
+    file.write_text(authority.pem)
+    store = Store(stage, "minio-tls", ca=str(file))
+    certificate, key = authority.certify(store.host)
+    files = {"public.crt": certificate, "private.key": key}
+    bundles = {"ca.crt": authority.pem, "other.crt": Authority.new().pem, "broken.crt": "no certificate"}
+    stage.apply(
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": f"{store.name}-certificates"}, "stringData": files},
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": store.name}, "data": bundles},
+    )
+    store.install(minio_image)
+    store.prepare()
+    return store

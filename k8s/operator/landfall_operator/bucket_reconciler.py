@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from landfall_operator.bucket_secrets import BucketSecrets, LookAgainError, remo
 from landfall_operator.bucket_status import RELEASED, Outcome, good, next_status, stopped
 from landfall_operator.conditions import condition
 from landfall_operator.connections import Connections
-from landfall_operator.constants import ANNOTATION_ROTATE, FINALIZER
+from landfall_operator.constants import ANNOTATION_RETRY, ANNOTATION_ROTATE, FINALIZER
 from landfall_operator.kube import Kube, RefusedError
 from landfall_operator.lanes import Lanes
 from landfall_operator.metrics import Metrics
@@ -62,13 +63,17 @@ class BucketReconciler(Reconciling):
         bucket = self._store.bucket(key)
         if bucket is None:
             self.forget(key)
-            self._tries.pop(key, None)
             return
         self._metrics.ready(bucket, ready=condition(bucket.status, "Ready").get("status") == "True")
         if bucket.deleted_at and not (bucket.owed and FINALIZER in bucket.finalizers):
             await self._release(bucket)
-        elif not self.is_known(bucket, *self._around(bucket)):
-            await self._settle(bucket, await self._outcome(bucket))
+        elif not self.is_known(bucket, *(around := self._around(bucket))):
+            await self._settle(bucket, around, await self._outcome(bucket))
+
+    def forget(self, key: Key) -> None:
+        super().forget(key)
+        self._tries.pop(key, None)
+        self._secrets.forget(key)
 
     async def _outcome(self, bucket: Bucket) -> Outcome | None:
         """None where the store has no room now."""
@@ -81,6 +86,8 @@ class BucketReconciler(Reconciling):
         if trouble := self._lanes.trouble(endpoint):
             return self._stopped(bucket, trouble[0], seconds=trouble[1] + BUSY_SECONDS)
         away = None
+        if bucket.annotations.get(ANNOTATION_RETRY) != bucket.status.get("retriedFor"):
+            self._connections.stale(bucket)
         try:
             connection = await self._connections.of(bucket)
             if not self._lanes.enter(endpoint):
@@ -107,21 +114,26 @@ class BucketReconciler(Reconciling):
         pause = self._pause(bucket.key) if seconds is None else seconds
         return stopped(bucket, error.reason, error.message, transient=error.transient, seconds=pause)
 
-    async def _settle(self, bucket: Bucket, outcome: Outcome | None) -> None:
-        """Tell the outcome, and when to look again."""
+    async def _settle(self, bucket: Bucket, around: tuple[object, ...], outcome: Outcome | None) -> None:
+        """Tell the outcome of a look at `bucket`, which may be another by now, and look again when it is time."""
         if outcome is None:
             self._queue.add_after(bucket.key, BUSY_SECONDS)
             return
-        bucket = self._store.bucket(bucket.key) or bucket  # the look may have written to it
-        if outcome.released or await self._is_given_up(bucket, outcome):
-            await self._release(bucket)
+        current = self._store.bucket(bucket.key) or bucket
+        if current.uid != bucket.uid:
             return
-        await self.tell(bucket, next_status(bucket, outcome, now=datetime.now(UTC)), outcome.verdict)
-        await self._tell_notes(bucket, outcome)
+        if outcome.released or await self._is_given_up(current, outcome):
+            await self._release(current)
+            return
+        status = next_status(current, outcome, generation=bucket.generation, now=datetime.now(UTC))
+        status["retriedFor"] = bucket.annotations.get(ANNOTATION_RETRY)
+        await self.tell(current, status, outcome.verdict)
+        await self._tell_notes(current, outcome)
         self._metrics.ready(bucket, ready=outcome.verdict.kind == "ready")
         if outcome.verdict.kind == "ready":
             self._tries.pop(bucket.key, None)
-        self.remember(bucket, *self._around(bucket), seconds=outcome.seconds)
+            around = self._around(bucket, written=True)
+        self.remember(bucket, *around, seconds=outcome.seconds)
 
     async def _tell_notes(self, bucket: Bucket, outcome: Outcome) -> None:
         """An Event where a condition besides Ready turns bad."""
@@ -131,11 +143,12 @@ class BucketReconciler(Reconciling):
             if ("True" if note.true else "False") == bad != before:
                 await self._kube.tell(bucket, warning=True, reason=note.reason, message=note.message)
 
-    def _around(self, bucket: Bucket) -> tuple[object, ...]:
-        """The Secrets that a look depends on, those with the store's keys and those that it writes; and finalizers."""
+    def _around(self, bucket: Bucket, *, written: bool = False) -> tuple[object, ...]:
+        """The Secrets that a look depends on, by their uids: as they are, or as the look left those that it writes."""
+        known = self._secrets.uids(bucket.key) if written else {}
         names = [entry["secretName"] for entry in bucket.spec.get("access") or []]
         names.append(bucket.spec["store"]["credentialsSecretRef"]["name"])
-        return (*(self._store.secret_uid(bucket.namespace, name) for name in names), tuple(bucket.finalizers))
+        return tuple(known.get(name) or self._store.secret_uid(bucket.namespace, name) for name in names)
 
     def _pause(self, key: Key) -> float:
         count = self._tries[key] = self._tries.get(key, 0) + 1
@@ -148,7 +161,7 @@ class BucketReconciler(Reconciling):
 
     async def _look(self, bucket: Bucket, connection: Connection) -> Outcome:
         """Bring bucket, accounts and Secrets to what the spec says."""
-        unchanged = self.is_unchanged(bucket, *self._around(bucket)) and _is_well(bucket)
+        well, unchanged = _is_well(bucket), self.is_unchanged(bucket, *self._around(bucket))
         client, name = await self._call(self._stores.client, connection), bucket.spec["bucketName"]
         seen = await self._call(buckets.look, client, connection, name)
         try:
@@ -167,17 +180,18 @@ class BucketReconciler(Reconciling):
                 await self._call(buckets.claim, client, connection, name, seen, self._owner(bucket), origin)
             except UnsupportedError:
                 unsupported.append("tagging, so that only this Bucket's status knows whose the bucket is")
-        lacking = bucket.status.get("unsupported", ()) if unchanged else ()
+        lacking = bucket.status.get("unsupported", ()) if well else ()
         features = await self._call(ensure_features, client, connection, name, bucket.spec, lacking=lacking)
-        keys = await self._secrets.ensure(bucket, connection, unchanged=unchanged)
+        keys = await self._secrets.ensure(bucket, connection, well=well, unchanged=unchanged)
         left = next_end(keys, now=datetime.now(UTC))
+        check = self._check_seconds * random.uniform(0.9, 1.0)  # noqa: S311 - so that not all come at once
         return good(
             bucket,
             origin=origin,
             keys=keys,
             unsupported=[*unsupported, *features.unsupported],
             full=_full(bucket, features),
-            seconds=self._check_seconds if left is None else min(left, self._check_seconds),
+            seconds=check if left is None else min(left, check),
         )
 
     async def _create(self, bucket: Bucket, connection: Connection) -> None:
@@ -283,7 +297,12 @@ def _full(bucket: Bucket, features: Features) -> str | None:
 
 
 def _is_well(bucket: Bucket) -> bool:
-    asked = bucket.annotations.get(ANNOTATION_ROTATE)
-    ready = condition(bucket.status, "Ready")
-    fresh = ready.get("observedGeneration") == bucket.generation and bucket.status.get("rotatedFor") == asked
-    return fresh and ready.get("status") == "True"
+    """Whether the last look found all as it should be, for all that is asked now."""
+    asked, status = bucket.annotations, bucket.status
+    ready = condition(status, "Ready")
+    return bool(
+        ready.get("status") == "True"
+        and ready.get("observedGeneration") == bucket.generation
+        and status.get("rotatedFor") == asked.get(ANNOTATION_ROTATE)
+        and status.get("retriedFor") == asked.get(ANNOTATION_RETRY)
+    )

@@ -10,7 +10,7 @@ from typing import Any
 
 from landfall_operator.bucket_access import ID, KEY, Keys, from_secret, from_status, secret_data
 from landfall_operator.kube import Kube, Secret
-from landfall_operator.resource import Bucket, Json
+from landfall_operator.resource import Bucket, Json, Key
 from landfall_operator.s3.accounts import Access, Accounts, Ensured, NewKeys
 from landfall_operator.s3.connection import Connection, minio_admin
 from landfall_operator.s3.errors import StoreError, UnsupportedError
@@ -32,50 +32,59 @@ class BucketSecrets:
         self._store = store
         self._kube = kube
         self._call = call
-        self._known: dict[str, dict[str, str]] = {}  # the secret keys by Bucket and access, so as to try them
+        self._known: dict[Key, dict[str, str]] = {}  # the secret keys by Bucket and access, so as to try them
+        self._uids: dict[Key, dict[str, str]] = {}  # of the Secrets that were found or written last, by name
 
-    async def ensure(self, bucket: Bucket, connection: Connection, *, unchanged: bool) -> list[Keys]:
-        """`unchanged`: nothing has happened to the Bucket or its Secrets since all was well.
+    async def ensure(self, bucket: Bucket, connection: Connection, *, well: bool, unchanged: bool) -> list[Keys]:
+        """Have a Secret with working keys for each access.
 
+        `well`: the last look found all as this spec has it; `unchanged`: and nothing has happened to the Secrets since.
         Raises `StoreError` for the store's troubles, and for a Secret that somebody else made.
         """
         wanted, now = bucket.spec.get("access") or [], datetime.now(UTC)
         if not wanted and not bucket.status.get("access"):
             return []
         scoped = bucket.spec["store"]["accounts"] == "Scoped"
-        if unchanged and scoped:
+        told = bucket.status.get("access")
+        if well and unchanged and scoped:
             keys = from_status(bucket, now=now)
-            same = [each.status() for each in keys] == bucket.status.get("access")
-            wanted_accounts = _wanted(keys, self._known.get(bucket.uid, {}))
-            if same and await self._call(_sound, connection, bucket.spec["bucketName"], wanted_accounts):
+            known = self._known.get(bucket.key, {})
+            if [each.status() for each in keys] == told and await self._sound(bucket, connection, keys, known):
                 return keys
         secrets = await self._read(bucket)
         keys = [self._due(bucket, access, secrets[access["secretName"]], now) for access in wanted]
-        made = await self._made(bucket, connection, keys, secrets, scoped=scoped)
-        told = [await self._write(bucket, each, secrets[each.secret_name], made.get(each.name)) for each in keys]
-        await self._clear(bucket)
-        return told
-
-    async def _made(
-        self,
-        bucket: Bucket,
-        connection: Connection,
-        keys: Sequence[Keys],
-        secrets: Mapping[str, Secret | None],
-        *,
-        scoped: bool,
-    ) -> Mapping[str, NewKeys]:
-        """The keys that are not in the Secrets yet, by access."""
+        made: Mapping[str, NewKeys] = {}
         if not scoped:
             ours = NewKeys(access_key=connection.access_key, secret_key=connection.secret_key)
-            return {each.name: ours for each in keys}
-        name = bucket.spec["bucketName"]
-        try:
+            made = {each.name: ours for each in keys}
+        else:
             known = {
                 each.name: secret.data.get(KEY, "")
                 for each in keys
                 if each.key_id and (secret := secrets[each.secret_name])
             }
+            # What nobody wants any more is found by the whole look only, which is slow.
+            same = well and [each.status() for each in keys] == told
+            if not (same and await self._sound(bucket, connection, keys, known)):
+                made = await self._ensure(bucket, connection, keys, known)
+        written = [await self._write(bucket, each, secrets[each.secret_name], made.get(each.name)) for each in keys]
+        await self._clear(bucket)
+        return written
+
+    async def _sound(
+        self, bucket: Bucket, connection: Connection, keys: Sequence[Keys], known: Mapping[str, str]
+    ) -> bool:
+        try:
+            return bool(await self._call(_sound, connection, bucket.spec["bucketName"], _wanted(keys, known)))
+        except UnsupportedError:
+            return False
+
+    async def _ensure(
+        self, bucket: Bucket, connection: Connection, keys: Sequence[Keys], known: Mapping[str, str]
+    ) -> Mapping[str, NewKeys]:
+        """The new keys, by access."""
+        name = bucket.spec["bucketName"]
+        try:
             ensured: Ensured = await self._call(_ensure, connection, name, _wanted(keys, known))
         except UnsupportedError as error:
             raise StoreError(reason="AccountsUnsupported", message=UNSUPPORTED, code=error.code) from None
@@ -121,7 +130,8 @@ class BucketSecrets:
             raise LookAgainError(f"the Secret {keys.secret_name} was changed by somebody else just now")
         if self._store.secret_uid(bucket.namespace, written.name) != written.uid:
             self._store.see("Watch", await self._kube.watch_secret(written), deleted=False)
-        self._known.setdefault(bucket.uid, {})[keys.name] = secret_key
+        self._known.setdefault(bucket.key, {})[keys.name] = secret_key
+        self._uids.setdefault(bucket.key, {})[written.name] = written.uid
         return keys
 
     async def _update(
@@ -139,8 +149,12 @@ class BucketSecrets:
             secret, data=changed or None, annotations=marks or None, owner_references=None if same else owners
         )
 
-    def forget(self, uid: str) -> None:
-        self._known.pop(uid, None)
+    def forget(self, key: Key) -> None:
+        self._known.pop(key, None)
+        self._uids.pop(key, None)
+
+    def uids(self, key: Key) -> Mapping[str, str]:
+        return self._uids.get(key, {})
 
     async def _clear(self, bucket: Bucket) -> None:
         """Delete the Secrets of accesses that the spec names no more."""

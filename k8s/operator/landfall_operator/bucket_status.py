@@ -9,6 +9,7 @@ from typing import Any
 
 from landfall_operator.bucket_access import Keys
 from landfall_operator.conditions import Note, Verdict, conditions
+from landfall_operator.constants import ANNOTATION_ROTATE
 from landfall_operator.resource import Bucket, Json
 
 # What a look that fails says nothing new about.
@@ -59,7 +60,7 @@ def good(
         "origin": origin,
         "endpoint": bucket.spec["store"]["endpoint"],
         "creating": None,
-        "rotatedFor": keys[0].marks.rotated_for if keys else None,
+        "rotatedFor": keys[0].marks.rotated_for if keys else bucket.annotations.get(ANNOTATION_ROTATE),
         "access": [each.status() for each in keys],
         "unsupported": list(unsupported),
     }
@@ -77,7 +78,8 @@ def stopped(bucket: Bucket, reason: str, message: str, *, transient: bool, secon
     return Outcome(verdict=verdict, fields=fields, seconds=seconds)
 
 
-def next_status(bucket: Bucket, outcome: Outcome, *, now: datetime) -> dict[str, Any]:
+def next_status(bucket: Bucket, outcome: Outcome, *, generation: int, now: datetime) -> dict[str, Any]:
+    """`generation` is the one that was looked at."""
     old = bucket.status
     status = {name: old.get(name) for name in KEPT} | dict(outcome.fields)
     previous = old.get("conditions") or []
@@ -88,8 +90,6 @@ def next_status(bucket: Bucket, outcome: Outcome, *, now: datetime) -> dict[str,
             for c in previous
             if c["type"] in NOTES
         ]
-    status["observedGeneration"] = bucket.generation
-    status["conditions"] = conditions(
-        outcome.verdict, previous=previous, generation=bucket.generation, now=now, notes=notes
-    )
+    status["observedGeneration"] = generation
+    status["conditions"] = conditions(outcome.verdict, previous=previous, generation=generation, now=now, notes=notes)
     return status

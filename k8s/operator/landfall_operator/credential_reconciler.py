@@ -122,7 +122,7 @@ def decide(
     record = Record.of(marks)
     lost = lost_keys(spec, held, record, known=status.get("keys") or [])
     if secret is None and status.get("secretUid"):
-        lost = generated_keys(spec)
+        lost = lost or generated_keys(spec)
     if lost and spec["onLoss"] == "Fail":
         return _lost(credential, lost, gone=secret is None)
     wish = credential.annotations.get(ANNOTATION_ROTATE)

@@ -56,6 +56,7 @@ async def run() -> None:
     from landfall_operator.credential_reconciler import CredentialReconciler
     from landfall_operator.gates import Gates
     from landfall_operator.kube import Kube
+    from landfall_operator.memory import give_back
     from landfall_operator.metrics import Metrics
     from landfall_operator.reconciler import Reconciler
     from landfall_operator.settings import Settings
@@ -99,6 +100,7 @@ async def run() -> None:
         for _ in range(settings.bucket_workers if kind == "Bucket" else settings.workers)
     ]
     tasks.append(asyncio.create_task(gates_queue.work(gates)))
+    tasks.append(asyncio.create_task(give_back()))
     tasks.append(asyncio.create_task(sync.for_ever(seconds=settings.resync_seconds)))
     try:
         await kopf.operator(

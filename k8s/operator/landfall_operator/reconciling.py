@@ -84,7 +84,7 @@ class Reconciling(ABC):
     async def tell(self, resource: Resource, status: dict[str, Any], verdict: Verdict) -> bool:
         """Write the status where it says something new, an Event where the reason is another; False: nothing new."""
         if self.kind != "Migration":  # which knows by its Jobs
-            status = status | {"retriedFor": resource.annotations.get(ANNOTATION_RETRY)}
+            status = {"retriedFor": resource.annotations.get(ANNOTATION_RETRY)} | status
         status = {name: value for name, value in status.items() if value is not None}
         if {name: value for name, value in resource.status.items() if value is not None} == status:
             return False

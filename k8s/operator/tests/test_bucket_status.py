@@ -16,7 +16,7 @@ FULL = "The bucket is full."
 def ready(*, unsupported: tuple[str, ...] = (), full: str | None = None) -> Json:
     of = bucket()
     outcome = good(of, origin="Created", keys=[], unsupported=unsupported, full=full, seconds=600)
-    return next_status(of, outcome, now=NOW)
+    return next_status(of, outcome, generation=3, now=NOW)
 
 
 def test_a_good_look_tells_whose_the_bucket_is_and_forgets_the_intent() -> None:
@@ -35,7 +35,7 @@ def test_what_the_server_lacks_and_a_full_bucket_are_told_and_leave_it_ready() -
 
 def test_a_look_that_fails_keeps_what_the_last_one_knew() -> None:
     of = bucket(status=dict(ready(full=FULL)))
-    status = next_status(of, stopped(of, *AWAY, transient=True, seconds=2), now=NOW)
+    status = next_status(of, stopped(of, *AWAY, transient=True, seconds=2), generation=3, now=NOW)
     assert (status["origin"], status["access"]) == ("Created", [])
     assert condition(status, "QuotaExceeded")["status"] == "True"
     assert [condition(status, name)["status"] for name in ("Ready", "Reconciling", "Stalled")] == [
@@ -47,9 +47,9 @@ def test_a_look_that_fails_keeps_what_the_last_one_knew() -> None:
 
 def test_an_intent_survives_a_store_that_is_away_and_ends_where_the_name_is_taken() -> None:
     of = bucket(status={"creating": ENDPOINT})
-    assert next_status(of, stopped(of, *AWAY, transient=True, seconds=2), now=NOW)["creating"] == ENDPOINT
+    assert next_status(of, stopped(of, *AWAY, transient=True, seconds=2), generation=3, now=NOW)["creating"] == ENDPOINT
     taken = stopped(of, "BucketTaken", "Taken.", transient=False, seconds=2)
-    assert next_status(of, taken, now=NOW)["creating"] is None
+    assert next_status(of, taken, generation=3, now=NOW)["creating"] is None
 
 
 def test_a_deletion_that_cannot_go_on_says_how_to_let_go() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -83,15 +85,22 @@ def _forwarded(cluster: Cluster, service: str, namespace: str, *, port: int) -> 
     # A file takes any length of complaints, where a pipe that nobody reads would stop kubectl.
     with tempfile.TemporaryFile("w+") as complaints:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, text=True)
+        before = signal.signal(signal.SIGTERM, _end)
         try:
             yield _local_port(process, complaints, f"service/{service} in the namespace {namespace}")
         finally:
+            signal.signal(signal.SIGTERM, before)
             process.terminate()
             try:
                 process.communicate(timeout=END_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.communicate()
+
+
+def _end(number: int, _frame: object) -> None:
+    """Whoever ends us by a signal ends kubectl with us: by default nothing after it is done."""
+    sys.exit(128 + number)
 
 
 def _local_port(process: subprocess.Popen[str], complaints: Any, what: str) -> int:

@@ -41,6 +41,8 @@ CLOCK_SKEW = {"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"}
 UNSUPPORTED = {"MethodNotAllowed", "NotImplemented", "NotSupported", "UnsupportedOperation", "VersioningNotConfigured"}
 # Refusals that another try may well pass.
 BUSY = {"OperationAborted", "RequestTimeout", "SlowDown", "Throttling", "TooManyRequests"}
+# OpenSSL's names for an answer that is no TLS.
+NO_TLS = {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST"}
 # Of what stands before a store that is down.
 PROXY_FAILURES = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 # Where a right is not called as its operation.
@@ -113,7 +115,7 @@ def explain(connection: Connection, what: str, error: Exception) -> StoreError:
         return _network(connection, what, error)
     if not answer.code and _is_tls(connection):
         return _tls_on_http(connection, what)
-    return _refusal(connection, what, answer)
+    return _lack(connection, what, answer) or _refusal(connection, what, answer)
 
 
 def _s3_answer(error: ClientError) -> Answer:
@@ -152,18 +154,25 @@ def _admin_answer(error: MinioAdminException) -> Answer:
     )
 
 
+def _lack(connection: Connection, what: str, answer: Answer) -> UnsupportedError | None:
+    code, where = answer.code, connection.endpoint
+    if code in UNSUPPORTED or (code and answer.status in {HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED}):
+        text = f"Could not {what}: {where} has no such function ({answer.status} {code})."
+        return UnsupportedError(reason="InvalidByStore", message=text, code=code)
+    if answer.no_admin and answer.status < HTTPStatus.INTERNAL_SERVER_ERROR and code not in WRONG_KEYS:
+        text = f"{where} has no MinIO admin API ({answer.status} {code}). Set spec.store.accounts to Shared."
+        return UnsupportedError(reason="AccountsUnsupported", message=f"Could not {what}: {text}", code=code)
+    return None
+
+
 def _refusal(connection: Connection, what: str, answer: Answer) -> StoreError:
     code, status, where = answer.code, answer.status, connection.endpoint
     failing = code in BUSY or status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
     no_s3 = not (code or status in PROXY_FAILURES) or "API port" in answer.text
     said = f"{where} answers {' '.join(dict.fromkeys(filter(None, (str(status), code))))}"
     said += f" ({answer.text})" if answer.text else ""
-    if code in UNSUPPORTED or (code and status in {HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED}):
-        text = f"Could not {what}: {where} has no such function ({status} {code})."
-        return UnsupportedError(reason="InvalidByStore", message=text, code=code)
-    if answer.no_admin and not failing and code not in WRONG_KEYS:
-        text = f"Could not {what}: {where} has no MinIO admin API ({status} {code}). Set spec.store.accounts to Shared."
-        return UnsupportedError(reason="AccountsUnsupported", message=text, code=code)
+    locked = LOCKED.search(f"{code} {answer.text}") is not None
+    denied = status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
     reason, text = next(
         (reason, text)
         for reason, holds, text in (
@@ -174,16 +183,8 @@ def _refusal(connection: Connection, what: str, answer: Answer) -> StoreError:
             ("StoreFailing", failing, f"{said}. Look into the store's log; it is tried again."),
             ("BucketTaken", code == "BucketAlreadyExists", "another account of the store has that name. Take another."),
             ("BucketNotEmpty", code == "BucketNotEmpty", "objects, versions or unfinished uploads are in it."),
-            (
-                "ObjectLocked",
-                bool(LOCKED.search(f"{code} {answer.text}")),
-                f"{said}. Wait until its retention is over.",
-            ),
-            (
-                "AccessDenied",
-                status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN},
-                f"{said}. Give the account of {KEYS} the right {answer.right}.",
-            ),
+            ("ObjectLocked", locked, f"{said}. Wait until its retention is over."),
+            ("AccessDenied", denied, f"{said}. Give the account of {KEYS} the right {answer.right}."),
             ("InvalidByStore", True, f"{said}. Correct what it refuses."),
         )
         if holds
@@ -225,6 +226,7 @@ def _no_s3(said: str) -> str:
 def _network(connection: Connection, what: str, error: Exception) -> StoreError:
     causes, where, host = list(_causes(error)), connection.endpoint, urlsplit(connection.endpoint).hostname
     certificate = next((c for c in causes if isinstance(c, ssl.SSLCertVerificationError | CertificateError)), None)
+    tls = next((c for c in causes if isinstance(c, ssl.SSLError) and not isinstance(c, ssl.SSLEOFError)), None)
     names = " ".join(type(c).__name__ for c in causes)
 
     def any_is(kind: type[BaseException]) -> bool:
@@ -234,7 +236,7 @@ def _network(connection: Connection, what: str, error: Exception) -> StoreError:
         (reason, text)
         for reason, holds, text in (
             ("CertificateInvalid", certificate is not None, _certificate(connection, certificate)),
-            ("TlsMismatch", any_is(ssl.SSLError), f"{where} does not speak TLS. Write http://, or name its TLS port."),
+            ("TlsMismatch", tls is not None, _handshake(where, tls)),
             ("StoreUnreachable", any_is(socket.gaierror), f"no such host as {host}. Correct spec.store.endpoint."),
             ("StoreTimeout", any_is(TimeoutError) or "Timeout" in names, f"{where} does not answer in time. {REACH}"),
             ("StoreUnreachable", any_is(ConnectionRefusedError), f"nothing listens at {where}. {REACH}"),
@@ -262,7 +264,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _certificate(connection: Connection, error: Exception | None) -> str:
-    why = getattr(error, "verify_message", "") or str(error)
+    why = (getattr(error, "verify_message", "") or str(error)).rstrip(".")
     if connection.ca_bundle:
         remedy = "Put the CA that signed it into what spec.store.caBundleRef names"
     else:
@@ -272,6 +274,15 @@ def _certificate(connection: Connection, error: Exception | None) -> str:
     elif "expired" in why or "not yet valid" in why:
         remedy = "Renew it on the store"
     return f"the certificate of {connection.endpoint} is not trusted: {why}. {remedy}."
+
+
+def _handshake(where: str, error: ssl.SSLError | None) -> str:
+    reason = getattr(error, "reason", None) or "no reason given"
+    if reason in NO_TLS:
+        return f"{where} does not speak TLS. Write http:// in spec.store.endpoint, or name its TLS port."
+    return (
+        f"the TLS handshake with {where} failed ({reason}). Does it want another TLS version, or a client certificate?"
+    )
 
 
 def _tls_on_http(connection: Connection, what: str) -> StoreError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,8 +54,7 @@ def get_tags(client: S3Client) -> object:
 
 
 def test_http_to_a_tls_port_says_to_write_https(fail: Fail, tmp_path: Path) -> None:
-    certificate(tmp_path / "tls.pem", "localhost")
-    with answering(tls=tmp_path / "tls.pem") as port:
+    with answering(tls=certificate(tmp_path).server) as port:
         error = fail(connection(f"http://localhost:{port}"))
     assert (error.reason, error.transient) == ("TlsMismatch", False)
     assert "https://" in error.message
@@ -65,6 +65,17 @@ def test_https_to_a_plain_port_says_to_write_http(fail: Fail) -> None:
         error = fail(connection(f"https://localhost:{port}"))
     assert (error.reason, error.transient) == ("TlsMismatch", False)
     assert "http://" in error.message
+
+
+def test_a_handshake_that_fails_is_not_called_a_plain_port(fail: Fail, tmp_path: Path) -> None:
+    made = certificate(tmp_path)
+    made.server.maximum_version = ssl.TLSVersion.TLSv1_2
+    made.server.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256")  # which the certificate's key cannot do
+    with answering(tls=made.server) as port:
+        error = fail(connection(f"https://localhost:{port}", ca_bundle=made.pem))
+    assert error.reason == "TlsMismatch"
+    assert "another TLS version" in error.message
+    assert "http://" not in error.message
 
 
 @pytest.mark.parametrize(
@@ -78,19 +89,17 @@ def test_https_to_a_plain_port_says_to_write_http(fail: Fail) -> None:
 def test_a_certificate_that_is_not_trusted_says_what_to_do(
     fail: Fail, tmp_path: Path, host: str, days: int, says: str, *, trusted: bool
 ) -> None:
-    pem = certificate(tmp_path / "tls.pem", host, days=days)
-    with answering(tls=tmp_path / "tls.pem") as port:
-        ca = {"ca_bundle": pem} if trusted else {}
+    made = certificate(tmp_path, host, days=days)
+    with answering(tls=made.server) as port:
+        ca = {"ca_bundle": made.pem} if trusted else {}
         error = fail(connection(f"https://localhost:{port}", **ca))
     assert (error.reason, error.transient) == ("CertificateInvalid", False)
     assert says in error.message
 
 
 def test_a_ca_that_signed_another_server_is_told_apart_from_no_ca(fail: Fail, tmp_path: Path) -> None:
-    certificate(tmp_path / "tls.pem", "localhost")
-    with answering(tls=tmp_path / "tls.pem") as port:
-        other = certificate(tmp_path / "other.pem", "localhost")
-        error = fail(connection(f"https://localhost:{port}", ca_bundle=other))
+    with answering(tls=certificate(tmp_path).server) as port:
+        error = fail(connection(f"https://localhost:{port}", ca_bundle=certificate(tmp_path).pem))
     assert "Put the CA that signed it into what spec.store.caBundleRef names" in error.message
 
 

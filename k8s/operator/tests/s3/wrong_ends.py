@@ -7,6 +7,7 @@ import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,33 +20,12 @@ from cryptography.x509.oid import NameOID
 
 @contextmanager
 def answering(
-    body: str = "", *, status: int = 200, headers: Mapping[str, str] | None = None, tls: Path | None = None
+    body: str = "", *, status: int = 200, headers: Mapping[str, str] | None = None, tls: ssl.SSLContext | None = None
 ) -> Iterator[int]:
-    """The port of a server with one answer; by TLS where there is a file with a certificate and its key."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            self.rfile.read(int(self.headers.get("content-length", 0)))
-            self.send_response_only(status)
-            for name, value in {"content-length": str(len(body.encode())), **(headers or {})}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body.encode())
-
-        do_GET = do_PUT = do_HEAD = do_DELETE = answer  # noqa: N815 - BaseHTTPRequestHandler's names
-
-        def log_message(self, *_: object) -> None: ...
-
-    class Server(ThreadingHTTPServer):
-        def handle_error(self, *_: object) -> None:
-            """A client that does not speak TLS is what is tested."""
-
-    with Server(("127.0.0.1", 0), Handler) as server:
+    """The port of a server with one answer; by TLS where there is a context for it."""
+    with _Server(("127.0.0.1", 0), _handler(body.encode(), status, headers or {})) as server:
         if tls:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(tls)
-            server.socket = context.wrap_socket(server.socket, server_side=True)
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
@@ -55,6 +35,29 @@ def answering(
             thread.join()
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """A client that does not speak TLS is what is tested."""
+
+
+def _handler(body: bytes, status: int, headers: Mapping[str, str]) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length", 0)))
+            self.send_response_only(status)
+            for name, value in {"content-length": str(len(body)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        do_GET = do_PUT = do_HEAD = do_DELETE = answer  # noqa: N815 - BaseHTTPRequestHandler's names
+
+        def log_message(self, *_: object) -> None: ...
+
+    return Handler
+
+
 @contextmanager
 def hanging() -> Iterator[int]:
     """The port of a server that takes connections and never says a word."""
@@ -62,8 +65,16 @@ def hanging() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def certificate(path: Path, name: str, *, days: int = 1) -> str:
-    """Write a certificate that signs itself, and its key; its PEM without the key."""
+@dataclass(frozen=True, kw_only=True)
+class Certificate:
+    """One that signs itself, so that its PEM is also the CA's."""
+
+    pem: str
+    server: ssl.SSLContext
+
+
+def certificate(directory: Path, name: str = "localhost", *, days: int = 1) -> Certificate:
+    """A certificate for a host name, made in a directory."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "the store's own CA")])
     now = datetime.now(UTC)
@@ -84,8 +95,11 @@ def certificate(path: Path, name: str, *, days: int = 1) -> str:
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
+    path = directory / f"{name}.pem"
     path.write_text(signed + private.decode())
-    return signed
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    return Certificate(pem=signed, server=context)
 
 
 def s3_error(code: str, message: str = "", more: str = "") -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import kopf
 
-from landfall_operator.constants import FINALIZER, GROUP, LABEL_UID, LABEL_WATCHES, VERSION
+from landfall_operator.constants import GROUP, LABEL_UID, LABEL_WATCHES, VERSION
 from landfall_operator.resource import Json, Key
 from landfall_operator.store import OURS, Store, key_of, owner_of
 from landfall_operator.workqueue import WorkQueue
@@ -23,7 +23,8 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.scanning.disabled = True
     settings.peering.standalone = True
     settings.posting.enabled = False
-    settings.persistence.finalizer = FINALIZER
+    # Not ours: kopf removes what it takes for its own.
+    settings.persistence.finalizer = f"{GROUP}/kopf"
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP, v1=False)
     settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP, key="last-handled", v1=False)
 

@@ -19,6 +19,20 @@ def schema_of(kind: str) -> dict[str, Any]:
     return found
 
 
+def unknown_words(schema: dict[str, Any]) -> set[str]:
+    """Keys that no schema has: what a comma without quotes makes of a description."""
+    inner = [*(schema.get("properties") or {}).values()]
+    inner += [schema[name] for name in ("items", "additionalProperties") if isinstance(schema.get(name), dict)]
+    return {key for key in schema if not key[0].islower() or " " in key} | {
+        w for one in inner for w in unknown_words(one)
+    }
+
+
+@pytest.mark.parametrize("kind", NEEDED)
+def test_a_schema_has_no_words_but_its_own(kind: str) -> None:
+    assert unknown_words(schema_of(kind)) == set()
+
+
 @pytest.mark.parametrize("kind", NEEDED)
 def test_the_crd_has_all_that_is_needed_and_the_list_names_all_that_it_has(kind: str) -> None:
     schema = schema_of(kind)

@@ -142,7 +142,7 @@ class Accounts:
             key: one for one in wanted for key in (one.access_key, one.previous) if key is not None and key in there
         }
         for key in there.keys() - kept.keys():
-            pass
+            self._delete(key)
             changed.append(f"key {key} removed")
         changed += [f"key {key} repaired" for key, one in kept.items() if self._repair(bucket, key, there[key], one)]
         missing = [one for one in wanted if one.access_key not in there or not self._opens(one)]

@@ -31,7 +31,7 @@ def events(stage: Namespace, name: str) -> list[tuple[str, str]]:
     """A Bucket's Events, type and reason, oldest first; one that came several times is there as often."""
     found = stage.kubectl("get", "events", f"--field-selector=involvedObject.name={name}", "-o", "json")
     ours = [event for event in json.loads(found)["items"] if event["involvedObject"]["kind"] == "Bucket"]
-    ours.sort(key=lambda event: str(event["metadata"]["creationTimestamp"]))
+    ours.sort(key=lambda event: int(event["metadata"]["resourceVersion"]))
     return [(event["type"], event["reason"]) for event in ours for _ in range(event.get("count") or 1)]
 
 
@@ -226,8 +226,11 @@ def made(store: Store, name: str) -> dict[str, Any]:
             "lifecycle": rules,
             "versioning": client.get_bucket_versioning(Bucket=name).get("Status"),
             "quota": json.loads(admin.bucket_quota_get(name)).get("quota"),
-            "user": json.loads(admin.user_info(f"landfall-{name}")),
-            "policy": json.loads(admin.policy_info(f"landfall-{name}")),
+            "user": json.loads(admin.user_info(f"landfall-{name}"))["status"],
+            "policy": [
+                sorted(statement["Action"])
+                for statement in json.loads(admin.policy_info(f"landfall-{name}"))["Statement"]
+            ],
         }
 
 

@@ -23,7 +23,7 @@ TOLD = {
     "closed-port": ("StoreUnreachable", True, "nothing listens at"),
     "unknown-host": ("StoreUnreachable", True, "no such host as"),
     "http-to-tls": ("TlsMismatch", False, "Write https:// in spec.store.endpoint"),
-    "https-to-plain": ("TlsMismatch", False, "Write http://, or name its TLS port"),
+    "https-to-plain": ("TlsMismatch", False, "Write http:// in spec.store.endpoint"),
     "console": ("NotS3", False, "Does spec.store.endpoint name its S3 port?"),
     "no-store": ("NotS3", False, "Does spec.store.endpoint name its S3 port?"),
     "unknown-ca": ("CertificateInvalid", False, "Name the CA that signed it in spec.store.caBundleRef"),

@@ -40,7 +40,10 @@ RULE = "a lifecycle rule needs expireAfterDays, expireNoncurrentAfterDays or abo
 ORIGINS = {"allowedOrigins": ["*"], "allowedMethods": ["GET"]}
 SPECS: dict[str, tuple[dict[str, Any], str]] = {
     "a lifecycle rule without an action": ({"lifecycle": [{"id": "a", "prefix": "tmp/"}]}, RULE),
-    "two lifecycle rules of one id": ({"lifecycle": [{"id": "a", "expireAfterDays": 1}] * 2}, "duplicate entries"),
+    "two lifecycle rules of one id": (
+        {"lifecycle": [{"id": "a", "expireAfterDays": 1}] * 2},
+        "each lifecycle rule needs an id of its own",
+    ),
     "zero days": ({"lifecycle": [{"id": "a", "expireAfterDays": 0}]}, "greater than or equal to 1"),
     "cors without an origin": ({"cors": [ORIGINS | {"allowedOrigins": []}]}, "at least 1 items"),
     "cors of another method": ({"cors": [ORIGINS | {"allowedMethods": ["PATCH"]}]}, "supported values"),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from time import perf_counter
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from landfall_operator.bucket_access import next_end
 from landfall_operator.bucket_secrets import BucketSecrets, LookAgainError, remove_accounts
@@ -32,6 +32,9 @@ from landfall_operator.settings import Settings
 from landfall_operator.store import Store
 from landfall_operator.workqueue import WorkQueue
 
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
 AWAY = {"StoreUnreachable", "StoreTimeout", "StoreFailing"}
 BUSY_SECONDS = 0.25  # until a store is asked again that has no room
 FIRST_PAUSE_SECONDS = 2.0
@@ -39,6 +42,8 @@ LONGEST_PAUSE_SECONDS = 30.0
 NOT_EMPTY_SECONDS = 15.0
 EMPTYING_SECONDS = 10.0  # of one pass; others may go in between
 GIVE_UP_SECONDS = 30.0  # after that a namespace that is being deleted does not wait for its store
+
+UNTAGGED = "tagging, so that only this Bucket's status knows whose the bucket is"
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -163,23 +168,7 @@ class BucketReconciler(Reconciling):
         """Bring bucket, accounts and Secrets to what the spec says."""
         well, unchanged = _is_well(bucket), self.is_unchanged(bucket, *self._around(bucket))
         client, name = await self._call(self._stores.client, connection), bucket.spec["bucketName"]
-        seen = await self._call(buckets.look, client, connection, name)
-        try:
-            state = whose(bucket, seen, self._owner(bucket), lives=self._lives)
-        except StoreError:
-            await self._hold(bucket, owed=False)
-            raise
-        bucket = await self._hold(bucket, owed=bucket.owed)
-        if state == "Nobody":
-            await self._create(bucket, connection)
-            seen, state = Seen(exists=True, tags={}), "Created"
-        origin, unsupported = bucket.status.get("origin") or seen.origin or "Adopted", []
-        if state != "Ours":
-            origin = state
-            try:
-                await self._call(buckets.claim, client, connection, name, seen, self._owner(bucket), origin)
-            except UnsupportedError:
-                unsupported.append("tagging, so that only this Bucket's status knows whose the bucket is")
+        bucket, origin, untagged = await self._own(bucket, client, connection)
         lacking = bucket.status.get("unsupported", ()) if well else ()
         features = await self._call(ensure_features, client, connection, name, bucket.spec, lacking=lacking)
         keys = await self._secrets.ensure(bucket, connection, well=well, unchanged=unchanged)
@@ -189,20 +178,55 @@ class BucketReconciler(Reconciling):
             bucket,
             origin=origin,
             keys=keys,
-            unsupported=[*unsupported, *features.unsupported],
+            unsupported=[*untagged, *features.unsupported],
             full=_full(bucket, features),
             seconds=check if left is None else min(left, check),
         )
 
-    async def _create(self, bucket: Bucket, connection: Connection) -> None:
-        """Told before it is done: a crash before the claim then leaves no bucket of unknown origin."""
+    async def _own(self, bucket: Bucket, client: S3Client, connection: Connection) -> tuple[Bucket, str, list[str]]:
+        """Have the bucket, and have it marked as ours; how it became so, and what is lacking for the mark."""
+        refusal, name = None, bucket.spec["bucketName"]
+        try:
+            seen = await self._call(buckets.look, client, connection, name)
+            state = whose(bucket, seen, self._owner(bucket), lives=self._lives)
+        except StoreError as error:
+            if error.reason == "BucketForeign":
+                await self._hold(bucket, owed=False)
+            if error.reason != "AccessDenied" or bucket.status.get("origin"):
+                raise
+            # Another account's bucket may not be looked at. Only an attempt to create it tells so.
+            seen, state, refusal = Seen(exists=False), "Nobody", error
+        bucket = await self._hold(bucket, owed=bucket.owed)
+        if state == "Nobody":
+            await self._create(bucket, connection, refusal)
+            seen, state = Seen(exists=True, tags={}), "Created"
+        if state == "Ours":
+            origin = bucket.status.get("origin") or seen.origin or "Adopted"
+            return bucket, origin, [UNTAGGED] if seen.tags is None else []
+        try:
+            await self._call(buckets.claim, client, connection, name, seen, self._owner(bucket), state)
+        except UnsupportedError:
+            return bucket, state, [UNTAGGED]
+        return bucket, state, []
+
+    async def _create(self, bucket: Bucket, connection: Connection, refusal: StoreError | None) -> None:
+        """Told before it is done: a crash before the claim then leaves no bucket of unknown origin.
+
+        `refusal` is why nobody knows whether there is one.
+        """
         name = bucket.spec["bucketName"]
         written = await self._kube.set_status(bucket, {**bucket.status, "creating": connection.endpoint})
         if written is None:
             raise LookAgainError("the Bucket was deleted or made anew just now")
         self._store.see(self.kind, written, deleted=False)
         client = await self._call(self._stores.client, connection)
-        if not await self._call(buckets.create, client, connection, name):
+        try:
+            made = await self._call(buckets.create, client, connection, name)
+        except StoreError as error:
+            raise (error if refusal is None or error.reason == "BucketTaken" else refusal) from None
+        if not made:
+            if refusal:
+                raise refusal
             message = f"The bucket {name} was made by somebody else just now."
             raise StoreError(reason="BucketForeign", message=message, transient=True)
 
@@ -283,6 +307,8 @@ class BucketReconciler(Reconciling):
     async def _release(self, bucket: Bucket) -> None:
         """Nothing is owed any more."""
         if FINALIZER in bucket.finalizers:
+            if not bucket.owed:
+                await self._secrets.let_go(bucket)
             await self._hold(bucket, owed=False)
 
 

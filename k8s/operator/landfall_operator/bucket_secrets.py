@@ -156,6 +156,14 @@ class BucketSecrets:
     def uids(self, key: Key) -> Mapping[str, str]:
         return self._uids.get(key, {})
 
+    async def let_go(self, bucket: Bucket) -> None:
+        """Have its Secrets stay when it goes."""
+        for entry in bucket.status.get("access") or []:
+            secret = await self._kube.get_secret(bucket.namespace, entry["secretName"])
+            if secret and secret.owner == f"Bucket/{bucket.name}":
+                others = [owner for owner in secret.owner_references if owner["uid"] != bucket.uid]
+                await self._kube.update_secret(secret, owner_references=others)
+
     async def _clear(self, bucket: Bucket) -> None:
         """Delete the Secrets of accesses that the spec names no more."""
         wanted = {access["secretName"] for access in bucket.spec.get("access") or []}

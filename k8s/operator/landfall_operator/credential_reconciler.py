@@ -32,6 +32,8 @@ ANNOTATION_ROTATED_AT = f"{GROUP}/rotated-at"
 READY_SECONDS = 6 * 3600.0  # until a look at what somebody may have edited by hand
 STALLED_SECONDS = 60.0  # the remedy is mostly on the Secret, which nobody watches
 CONFLICT_SECONDS = 0.5
+# What is known of the Secret, while nothing can be done with it.
+KEPT = ("secretName", "secretUid", "keys", "unlistedKeys", "rotatedFor", "rotatedAt")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +69,7 @@ class CredentialReconciler(Reconciling):
             except RefusedError as error:
                 decided = _refused(credential, error)
         if isinstance(decided, Verdict):
-            await self._report(credential, decided, credential.status)
+            await self._report(credential, decided, {name: credential.status.get(name) for name in KEPT})
             self.remember(credential, watched, seconds=STALLED_SECONDS)
         elif secret is None:  # somebody was there first
             self._queue.add_after(key, CONFLICT_SECONDS)

@@ -54,7 +54,12 @@ class Reconciling(ABC):
 
         `around` is what else the look depends on, such as the uids of Secrets.
         """
-        return self.is_unchanged(resource, *around) and monotonic() < self._looks[resource.key][1]
+        if not self.is_unchanged(resource, *around):
+            return False
+        left = self._looks[resource.key][1] - monotonic()
+        if left > 0:
+            self._queue.add_after(resource.key, left)  # the queue keeps the soonest wake-up only, which this one was
+        return left > 0
 
     def is_unchanged(self, resource: Resource, *around: object) -> bool:
         """The same, though a look may be due."""

@@ -99,6 +99,7 @@ class Stores:
                 response_checksum_validation="when_required",
             ),
         )
+        client.meta.events.register("before-call.s3", _stay_in_region)
         return client
 
     def _ca_file(self, pem: str) -> str:

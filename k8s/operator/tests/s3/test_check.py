@@ -70,6 +70,17 @@ def test_an_interrupted_check_leaves_nothing(minio_server: Connection, stores: S
         assert seen[0][0] not in admin.user_list()
 
 
+def test_a_mode_that_is_not_enforced_is_told(minio_server: Connection) -> None:
+    check = Check(minio_server)
+    check._create()
+    check._accounts()
+    check._keys["readonly"] = check._keys["readwrite"]
+    assert not check._try("access mode ReadOnly", lambda: check._mode("ReadOnly"))
+    assert check._lines[-1].note == "put is allowed"
+    check._clean_up()
+    check._stores.close()
+
+
 def test_a_server_that_is_not_there_fails_with_the_remedy_in_the_commands_words(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

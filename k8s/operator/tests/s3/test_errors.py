@@ -60,6 +60,14 @@ def test_http_to_a_tls_port_says_to_write_https(fail: Fail, tmp_path: Path) -> N
     assert "https://" in error.message
 
 
+def test_http_to_a_tls_port_that_answers_in_words_says_the_same(fail: Fail, tmp_path: Path) -> None:
+    words = "Client sent an HTTP request to an HTTPS server."
+    with answering(words, status=400, tls=certificate(tmp_path).server, plain_too=True) as port:
+        error = fail(connection(f"http://localhost:{port}"))
+    assert error.reason == "TlsMismatch"
+    assert "https://" in error.message
+
+
 def test_https_to_a_plain_port_says_to_write_http(fail: Fail) -> None:
     with answering() as port:
         error = fail(connection(f"https://localhost:{port}"))

@@ -11,21 +11,31 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+HELLO = b"\x16"  # the first byte of whoever speaks TLS
+
 
 @contextmanager
 def answering(
-    body: str = "", *, status: int = 200, headers: Mapping[str, str] | None = None, tls: ssl.SSLContext | None = None
+    body: str = "",
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    tls: ssl.SSLContext | None = None,
+    plain_too: bool = False,
 ) -> Iterator[int]:
-    """The port of a server with one answer; by TLS where there is a context for it."""
+    """The port of a server with one answer.
+
+    By TLS where there is a context for it; `plain_too`: to a client without TLS it answers as well, as Go's servers do.
+    """
     with _Server(("127.0.0.1", 0), _handler(body.encode(), status, headers or {})) as server:
-        if tls:
-            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        server.tls, server.plain_too = tls, plain_too
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
@@ -36,6 +46,15 @@ def answering(
 
 
 class _Server(ThreadingHTTPServer):
+    tls: ssl.SSLContext | None = None
+    plain_too = False
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        client, address = super().get_request()
+        if self.tls and not (self.plain_too and client.recv(1, socket.MSG_PEEK) != HELLO):
+            client = self.tls.wrap_socket(client, server_side=True)
+        return client, address
+
     def handle_error(self, *_: object) -> None:
         """A client that does not speak TLS is what is tested."""
 

@@ -107,7 +107,7 @@ def test_take_a_database_over(stage: Namespace, app_image: str, database: Databa
 
 
 def test_recover_from_a_stall(stage: Namespace, app_image: str, database: Database, unique: str, shell: Shell) -> None:
-    status, logs, retry, wait = commands("recover.md")
+    status, logs, retry, wait, _ = commands("recover.md")  # the last one is test_bucket_operator's
     stage.apply(migration(unique, case="plain", image=app_image, secret=f"{unique}-missing"))
     stage.settled(unique)
     assert "ConfigurationMissing" in shell(status)

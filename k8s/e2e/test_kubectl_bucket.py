@@ -294,7 +294,7 @@ def test_a_store_that_is_away_is_told_in_a_line(stage: Namespace, own_minio: Sto
     said(stage, "wait", unique, "--timeout", "60s")
     own_minio.stop()
     line = refused(stage, "bucket", "test", unique)
-    assert f"port-forward cannot reach the store, service/{own_minio.name}" in line
+    assert f"port-forward cannot reach service/{own_minio.name}" in line
     assert "--endpoint" in line
     assert forwards(stage) == []
 

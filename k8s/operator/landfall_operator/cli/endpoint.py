@@ -8,11 +8,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 from landfall_operator.cli.cluster import Cluster, RefusalError
@@ -82,12 +82,26 @@ def _forwarded(cluster: Cluster, service: str, namespace: str, *, port: int) -> 
         )
     command = [kubectl, *(["--context", cluster.context] if cluster.context else []), "-n", namespace, "port-forward"]
     command += ["--address", LOCAL, "--pod-running-timeout", POD_WAIT, f"service/{service}", f":{port}"]
-    # A file takes any length of complaints, where a pipe that nobody reads would stop kubectl.
+    with _running(command) as (process, complaints):
+        local = _local_port(process, complaints, f"service/{service} in the namespace {namespace}")
+        try:
+            yield local
+        except RefusalError as error:
+            if process.poll() is None:
+                raise
+            # Then the store was not asked, or its answer was lost.
+            raise RefusalError(f"{error} kubectl port-forward broke off: {_said(complaints)}.") from None
+
+
+@contextmanager
+def _running(command: Sequence[str]) -> Iterator[tuple[subprocess.Popen[str], IO[str]]]:
+    """A process that does not outlive us, and what it complains of."""
+    # A file takes complaints of any length, where a pipe that nobody reads would stop it.
     with tempfile.TemporaryFile("w+") as complaints:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, text=True)
         before = signal.signal(signal.SIGTERM, _end)
         try:
-            yield _local_port(process, complaints, f"service/{service} in the namespace {namespace}")
+            yield process, complaints
         finally:
             signal.signal(signal.SIGTERM, before)
             process.terminate()
@@ -103,15 +117,21 @@ def _end(number: int, _frame: object) -> None:
     sys.exit(128 + number)
 
 
-def _local_port(process: subprocess.Popen[str], complaints: Any, what: str) -> int:
+def _local_port(process: subprocess.Popen[str], complaints: IO[str], what: str) -> int:
     line = process.stdout.readline() if process.stdout else ""
     found = re.search(rf"Forwarding from {re.escape(LOCAL)}:(\d+)", line)
     if found:
         return int(found[1])
     process.wait(timeout=END_SECONDS)
-    complaints.seek(0)
-    said = " ".join(complaints.read().split()) or line.strip() or "it gives no reason"
     raise RefusalError(
-        f"kubectl port-forward cannot reach the store, {what}: {said.removeprefix('error: ').rstrip('.')}. "
+        f"kubectl port-forward cannot reach {what}: {_said(complaints)}. "
         "Mend that, or give an address that this machine reaches by --endpoint."
     )
+
+
+def _said(complaints: IO[str]) -> str:
+    """kubectl's last words."""
+    complaints.seek(0)
+    lines = complaints.read().split("\n")
+    said = next((line.strip() for line in reversed(lines) if line.strip()), "it gives no reason")
+    return said.removeprefix("error: ").rstrip(".")

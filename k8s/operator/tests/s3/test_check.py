@@ -73,6 +73,7 @@ def test_an_interrupted_check_leaves_nothing(minio_server: Connection, stores: S
 def test_a_mode_that_is_not_enforced_is_told(minio_server: Connection) -> None:
     check = Check(minio_server)
     check._create()
+    check._put_and_list()
     check._accounts()
     check._keys["readonly"] = check._keys["readwrite"]
     assert not check._try("access mode ReadOnly", lambda: check._mode("ReadOnly"))

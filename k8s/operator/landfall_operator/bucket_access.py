@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -110,6 +110,14 @@ def _lapsed(marks: Marks, now: datetime) -> Marks:
     if marks.previous and marks.until and marks.until > now:
         return marks
     return Marks(rotated_for=marks.rotated_for)
+
+
+def outlived(bucket: Bucket, keys: Keys, *, now: datetime) -> Keys:
+    """With the key that it has as the previous one, before new ones take its place."""
+    if keys.key_id is None:
+        return keys
+    until = now + timedelta(seconds=seconds(bucket.spec["rotationOverlap"]))
+    return replace(keys, marks=replace(keys.marks, previous=keys.key_id, until=until))
 
 
 def next_end(keys: Sequence[Keys], *, now: datetime) -> float | None:

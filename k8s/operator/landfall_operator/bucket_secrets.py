@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from landfall_operator.bucket_access import ID, KEY, Keys, from_secret, from_status, secret_data
+from landfall_operator.bucket_access import ID, KEY, Keys, from_secret, from_status, outlived, secret_data
 from landfall_operator.kube import Kube, Secret
 from landfall_operator.resource import Bucket, Json, Key
 from landfall_operator.s3.accounts import Access, Accounts, Ensured, NewKeys
@@ -67,6 +67,8 @@ class BucketSecrets:
             same = well and [each.status() for each in keys] == told
             if not (same and await self._sound(bucket, connection, keys, known)):
                 made = await self._ensure(bucket, connection, keys, known)
+            # Keys that were replaced, since their Secret was edited, go on working for whoever has them, for a while.
+            keys = [outlived(bucket, each, now=now) if each.name in made else each for each in keys]
         written = [await self._write(bucket, each, secrets[each.secret_name], made.get(each.name)) for each in keys]
         await self._clear(bucket)
         return written

@@ -130,7 +130,7 @@ def _local_port(process: subprocess.Popen[str], complaints: IO[str], what: str) 
 
 
 def _said(complaints: IO[str]) -> str:
-    """kubectl's last words."""
+    """Kubectl's last words."""
     complaints.seek(0)
     lines = complaints.read().split("\n")
     said = next((line.strip() for line in reversed(lines) if line.strip()), "it gives no reason")

@@ -8,12 +8,11 @@ from __future__ import annotations
 import json
 import secrets
 import string
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from landfall_operator.s3.connection import Connection, minio_admin
+from landfall_operator.s3.connection import SEALED, Connection, minio_admin
 from landfall_operator.s3.errors import WRONG_KEYS, StoreError, UnsupportedError, explained
 
 if TYPE_CHECKING:
@@ -40,8 +39,6 @@ RIGHTS: Mapping[Mode, Sequence[Mapping[str, set[str]]]] = {
     "WriteOnly": [WRITE],
     "ReadWrite": [READ, WRITE, MANAGE],
 }
-# Bodies with secrets are encrypted by a key that takes 64 MiB to derive: one at a time, or the pod runs out of memory.
-SEALED = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,24 +225,24 @@ class Accounts:
 
     def _set_password(self, bucket: str) -> str:
         password = secrets.token_urlsafe(SECRET_KEY_LENGTH)[:SECRET_KEY_LENGTH]
-        with explained(self._connection, f"make the user {user_name(bucket)}"), SEALED:
+        with explained(self._connection, f"make the user {user_name(bucket)}"), SEALED.closed():
             self._admin.user_add(user_name(bucket), password)
         return password
 
     def _list(self, bucket: str) -> dict[str, dict[str, Any]]:
-        with explained(self._connection, f"list the keys of the user {user_name(bucket)}"), SEALED:
+        with explained(self._connection, f"list the keys of the user {user_name(bucket)}"), SEALED.closed():
             found = json.loads(self._admin.list_service_account(user_name(bucket)))
         return {one["accessKey"]: one for one in found.get("accounts") or []}
 
     def _repair(self, bucket: str, key: str, listed: Mapping[str, Any], access: Access) -> bool:
         wanted = policy(bucket, access.mode)
         if listed["accountStatus"] == "on" and not listed["impliedPolicy"]:
-            with explained(self._connection, f"read the key {key}"), SEALED:
+            with explained(self._connection, f"read the key {key}"), SEALED.closed():
                 found = json.loads(self._admin.get_service_account(key))
             if same_policy(json.loads(found["policy"]), wanted):
                 return False
         # Both at once: a status alone takes the policy away, which leaves the key with all that the user may.
-        with explained(self._connection, f"repair the key {key}"), SEALED:
+        with explained(self._connection, f"repair the key {key}"), SEALED.closed():
             self._admin.update_service_account(access_key=key, status="on", policy=wanted)
         return True
 
@@ -265,7 +262,7 @@ class Accounts:
             for access in missing:
                 keys = new_keys()
                 try:
-                    with explained(self._connection, f"make a key for the access {access.name}"), SEALED:
+                    with explained(self._connection, f"make a key for the access {access.name}"), SEALED.closed():
                         admin.add_service_account(
                             access_key=keys.access_key,
                             secret_key=keys.secret_key,

@@ -118,14 +118,50 @@ def _stay_in_region(params: dict[str, Any], **_: object) -> None:
     params["context"].setdefault("s3_redirect", {})["redirected"] = True
 
 
+class Seal:
+    """One at a time: MinIO's admin API encrypts by a key that takes 64 MiB to derive; but nobody waits for a server."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._here = threading.local()
+
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        with self._lock:
+            self._here.closed = True
+            try:
+                yield
+            finally:
+                self._here.closed = False
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """While the thread that closed it waits for an answer."""
+        if not getattr(self._here, "closed", False):
+            yield
+            return
+        self._lock.release()
+        try:
+            yield
+        finally:
+            self._lock.acquire()
+
+
+SEALED = Seal()
+
+
+class _Pool(PoolManager):
+    def urlopen(self, method: str, url: str, *args: Any, **options: Any) -> Any:
+        with SEALED.opened():
+            return super().urlopen(method, url, *args, **options)
+
+
 @contextmanager
 def minio_admin(connection: Connection) -> Iterator[MinioAdmin]:
     """MinIO's admin API; one try a request, no connection is left open."""
     address = urlsplit(connection.endpoint)
     context = tls_context(connection.ca_bundle) if address.scheme == "https" else None
-    with PoolManager(
-        timeout=Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS), retries=False, ssl_context=context
-    ) as pool:
+    with _Pool(timeout=Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS), retries=False, ssl_context=context) as pool:
         yield MinioAdmin(
             endpoint=address.netloc,
             credentials=StaticProvider(connection.access_key, connection.secret_key),

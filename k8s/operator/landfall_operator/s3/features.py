@@ -92,11 +92,12 @@ def ensure_features(
                 changed.append(name)
         except UnsupportedError:
             unsupported.append(name)
-    used = usage(connection, bucket) if spec.get("quota") and "quota" not in unsupported else None
+    limit = quantity(spec.get("quota") or "0")
+    used = usage(connection, bucket) if limit and "quota" not in unsupported else None
     return Features(
         changed=tuple(changed),
         unsupported=tuple(unsupported),
-        quota_exceeded=used is not None and used.used_bytes >= FULL * quantity(spec["quota"]),
+        quota_exceeded=used is not None and used.used_bytes >= FULL * limit,
         used_bytes=used.used_bytes if used else None,
         used_at=used.used_at if used else None,
     )

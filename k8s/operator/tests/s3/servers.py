@@ -1,6 +1,6 @@
 """S3 servers for the tests: versitygw and MinIO as processes of their own, and ends that are wrong in one way each.
 
-A binary on PATH, or one that Go builds once a machine; for MinIO also the image that TEST_MINIO_IMAGE names.
+A binary on PATH, or one that Go builds once a machine; for MinIO also the image that LANDFALL_TEST_MINIO_IMAGE names.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def minio() -> Iterator[str]:
     """The address of an S3 server without CORS."""
     port = free_port()
     keys = {"MINIO_ROOT_USER": ACCESS_KEY, "MINIO_ROOT_PASSWORD": SECRET_KEY, "MINIO_BROWSER": "off"}
-    if image := os.environ.get("TEST_MINIO_IMAGE"):
+    if image := os.environ.get("LANDFALL_TEST_MINIO_IMAGE"):
         with _container(image, ["server", "/data", "--address", f"127.0.0.1:{port}"], keys, port) as endpoint:
             yield endpoint
         return

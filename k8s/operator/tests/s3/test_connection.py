@@ -9,7 +9,7 @@ import pytest
 from s3.servers import SECRET_KEY, connection, free_port
 from s3.wrong_ends import answering, certificate
 
-from landfall_operator.s3.connection import Connection, Stores
+from landfall_operator.s3.connection import Connection, Seal, Stores
 from landfall_operator.s3.errors import StoreError
 
 NO_BUCKETS = "<?xml version='1.0'?><ListAllMyBucketsResult><Buckets></Buckets></ListAllMyBucketsResult>"
@@ -82,3 +82,21 @@ def test_a_ca_that_is_no_certificate_is_told(stores: Stores) -> None:
 
 def test_a_connection_does_not_show_its_secret() -> None:
     assert SECRET_KEY not in repr(connection(HERE))
+
+
+def test_a_server_that_is_waited_for_holds_up_no_other_sealed_call() -> None:
+    seal, order = Seal(), list[str]()
+
+    def other() -> None:
+        with seal.closed():
+            order.append("other")
+
+    with seal.closed():
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join(0.05)
+        order.append("sealed")
+        with seal.opened():
+            thread.join(5)
+        order.append("answered")
+    assert order == ["sealed", "other", "answered"]

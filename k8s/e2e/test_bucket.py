@@ -257,8 +257,9 @@ def test_what_was_changed_on_the_server_is_repaired_by_itself(make_stage: MakeSt
     before, key = made(minio, name), key_id(here, f"{name}-readwrite")
     spoil(minio, name, key)
     until(lambda: made(minio, name) == before, seconds=30, what="all is as it was")
-    renewed = key_id(here, f"{name}-readwrite")
-    assert access_keys(minio, name) == {renewed} != {key}
+    secret = f"{name}-readwrite"
+    until(lambda: access_keys(minio, name) == {key_id(here, secret)}, seconds=10, what="the Secret has the new keys")
+    assert key_id(here, secret) != key
 
 
 def test_events_tell_of_transitions_only(stage: Namespace, minio: Store, unique: str) -> None:

@@ -15,7 +15,7 @@ from stores import Program, Store, access, bucket, bucket_names, held, users
 
 PROGRAMS: tuple[Program, ...] = ("minio", "versitygw")
 POLICIES = ("Retain", "Delete", "Purge")
-STATES = ("empty", "full", "versioned", "foreign")
+STATES = ("empty", "full", "versioned", "adopted", "foreign")
 AWAY = ("away", "refused")  # the store does not answer; it does not take the keys
 REMEDIES = ("emptied", "purged", "retained")  # of a Bucket that says that it is not empty
 OBJECT = "kept/by-somebody.txt"
@@ -57,6 +57,9 @@ OUTCOMES: dict[Cell, Left] = {
     ("versioned", "Retain"): KEPT,
     ("versioned", "Delete"): REFUSED,
     ("versioned", "Purge"): NOTHING,
+    ("adopted", "Retain"): KEPT,
+    ("adopted", "Delete"): REFUSED,
+    ("adopted", "Purge"): NOTHING,
     ("foreign", "Retain"): FOREIGN,
     ("foreign", "Delete"): FOREIGN,
     ("foreign", "Purge"): FOREIGN,
@@ -100,7 +103,7 @@ class Row:
         stage = self.on.stage
         self.on.share(stage, f"{self.on.name}-keys")
         with self.on.client() as client:
-            for name in (name for name, (state, _) in names.items() if state == "foreign"):
+            for name in (name for name, (state, _) in names.items() if state in {"foreign", "adopted"}):
                 client.create_bucket(Bucket=name)
                 client.put_object(Bucket=name, Key=OBJECT, Body=b"somebody's")
             stage.apply(*(self._body(name, *of) for name, of in names.items()))
@@ -114,10 +117,10 @@ class Row:
                     client.create_multipart_upload(Bucket=name, Key="unfinished")
 
     def _body(self, name: str, state: str, policy: str) -> dict[str, Any]:
-        versioning = {"versioning": "Enabled"} if state == "versioned" else {}
+        more = {"versioned": {"versioning": "Enabled"}, "adopted": {"adopt": "IfExists"}}.get(state, {})
         secret = f"{self.on.name}-keys" if state == "refused" else ""
         accesses = access("ReadWrite", prefix=name)
-        return bucket(name, self.on, secret=secret, deletionPolicy=policy, access=accesses, **versioning)
+        return bucket(name, self.on, secret=secret, deletionPolicy=policy, access=accesses, **more)
 
     def delete(self, cells: Iterable[Cell]) -> None:
         self.on.stage.kubectl("delete", "bucket", "--wait=false", *map(self.name, cells))

@@ -170,9 +170,9 @@ def _configuration() -> str:
         "Environment variables of its Deployment. One without a default is required.\n\n"
         f"{_table(('variable', 'default', 'what'), settings)}\n## Annotations and labels\n\n"
         f"{_table(('key', 'kind', 'what'), marks)}\n## Rights\n\n"
-        "A Role in each namespace that it watches, with no wildcard. It can list and watch no Secret. Whoever may create "
-        "a Migration or a Bucket can have any Secret of that namespace used, a Bucket's keys also at an address of their "
-        "choice: grant it to those who may create pods there.\n\n"
+        "A Role in each namespace that it watches, with no wildcard. It can list and watch no Secret. "
+        "Whoever may create a Migration or a Bucket can have any Secret of that namespace used, a Bucket's also at an "
+        "address of their choice: grant it to those who may create pods there.\n\n"
         f"{_table(('resource', 'verb', 'why'), _rights())}"
     )
 

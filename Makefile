@@ -37,7 +37,7 @@ image: $(READY) ## build the service's image and test it; needs Docker
 	@TEST_IMAGE=$(IMAGE) $(BIN)/python -m pytest backend/tests/container
 
 .PHONY: e2e
-e2e: $(READY) ## test the operator on the local cluster that KUBECONFIG names
+e2e: $(READY) ## test the operator on the local cluster that KUBECONFIG names; LANDFALL_TEST_MINIO_IMAGE names MinIO
 	@$(BIN)/python -m pytest k8s/e2e $(args)
 
 .PHONY: bench-operator

@@ -59,6 +59,7 @@ def local_cluster() -> None:
     try:
         require_tools()
         refuse_remote()
+        find_minio_image()
     except (ClusterError, OSError) as error:
         pytest.exit(f"make e2e: {error}", returncode=2)
 

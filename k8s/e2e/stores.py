@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 
 ROOT_KEY = "e2e-root"
 ROOT_SECRET = "e2e/seeded+root=secret"
-MINIO_IMAGE = "testbed/minio:1"
-MINIO_VARIABLE = "LANDFALL_E2E_MINIO_IMAGE"
+MINIO_VARIABLE = "LANDFALL_TEST_MINIO_IMAGE"
 VERSITYGW = "github.com/versity/versitygw/cmd/versitygw"
 VERSITYGW_VERSION = "v1.8.0"
 BUILD_SECONDS = 600
@@ -190,9 +189,9 @@ def answers(client: S3Client) -> bool:
 
 
 def find_minio_image() -> str:
-    image = os.environ.get(MINIO_VARIABLE, MINIO_IMAGE)
-    if not run("docker", "image", "ls", "-q", image):
-        raise ClusterError(f"docker has no image {image}: pull or build one of MinIO and name it in {MINIO_VARIABLE}")
+    image = os.environ.get(MINIO_VARIABLE, "")
+    if not image or not run("docker", "image", "ls", "-q", image):
+        raise ClusterError(f"{MINIO_VARIABLE} names no image that docker has: build or pull one of MinIO, and name it")
     return image
 
 

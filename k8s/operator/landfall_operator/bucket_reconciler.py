@@ -35,7 +35,8 @@ from landfall_operator.workqueue import WorkQueue
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-AWAY = {"StoreUnreachable", "StoreTimeout", "StoreFailing"}
+AWAY = {"StoreUnreachable", "StoreTimeout"}
+UNCLEAR = {*AWAY, "StoreFailing"}  # what was asked may have been done all the same
 BUSY_SECONDS = 0.25  # until a store is asked again that has no room
 FIRST_PAUSE_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 30.0
@@ -82,20 +83,20 @@ class BucketReconciler(Reconciling):
 
     async def _outcome(self, bucket: Bucket) -> Outcome | None:
         """None where the store has no room now."""
-        endpoint = bucket.spec["store"]["endpoint"]
+        lane = _lane(bucket)
         if lacking := self._store.outdated.get(self.kind):
             message = f"The served CRD lacks {', '.join(lacking[:5])}. {ADVICE}"
             return stopped(
                 bucket, "CustomResourceDefinitionOutdated", message, transient=False, seconds=LONGEST_PAUSE_SECONDS
             )
-        if trouble := self._lanes.trouble(endpoint):
-            return self._stopped(bucket, trouble[0], seconds=trouble[1] + BUSY_SECONDS)
+        if trouble := self._lanes.trouble(lane):
+            return self._stopped(bucket, _unnamed(trouble[0]), seconds=trouble[1] + BUSY_SECONDS)
         away = None
         if bucket.annotations.get(ANNOTATION_RETRY) != bucket.status.get("retriedFor"):
             self._connections.stale(bucket)
         try:
             connection = await self._connections.of(bucket)
-            if not self._lanes.enter(endpoint):
+            if not self._lanes.enter(lane):
                 return None
             started = perf_counter()
             try:
@@ -105,11 +106,11 @@ class BucketReconciler(Reconciling):
                 away = error if error.reason in AWAY else None
                 raise
             finally:
-                self._lanes.leave(endpoint, away)
+                self._lanes.leave(lane, away)
                 self._metrics.bucket_reconcile.observe(perf_counter() - started)
         except StoreError as error:
-            if error.reason == "WrongKeys":
-                self._connections.stale(bucket)
+            if error.reason not in AWAY:
+                self._connections.stale(bucket)  # it may be mended in the Secret, or in the CA's ConfigMap
             return self._stopped(bucket, error)
         except RefusedError as error:
             message = f"{error}. Look at the namespace's quota and admission policies."
@@ -215,25 +216,41 @@ class BucketReconciler(Reconciling):
         `refusal` is why nobody knows whether there is one.
         """
         name = bucket.spec["bucketName"]
-        written = await self._kube.set_status(bucket, {**bucket.status, "creating": connection.endpoint})
-        if written is None:
-            raise LookAgainError("the Bucket was deleted or made anew just now")
-        self._store.see(self.kind, written, deleted=False)
         client = await self._call(self._stores.client, connection)
+        if refusal:
+            try:
+                await self._call(buckets.create, client, connection, name)
+            except StoreError as error:
+                if error.reason == "BucketTaken":
+                    raise
+            raise refusal  # also where it says "made", as some do of what is there
+        bucket = await self._intend(bucket, connection.endpoint)
         try:
             made = await self._call(buckets.create, client, connection, name)
         except StoreError as error:
-            raise (error if refusal is None or error.reason == "BucketTaken" else refusal) from None
+            if error.reason not in UNCLEAR:
+                await self._intend(bucket, None)
+            raise
         if not made:
-            if refusal:
-                raise refusal
+            await self._intend(bucket, None)
             message = f"The bucket {name} was made by somebody else just now."
             raise StoreError(reason="BucketForeign", message=message, transient=True)
+
+    async def _intend(self, bucket: Bucket, endpoint: str | None) -> Bucket:
+        """Tell that the bucket is about to be created there, or that this came to nothing."""
+        status = {name: value for name, value in bucket.status.items() if name != "creating"}
+        written = await self._kube.set_status(bucket, status | ({"creating": endpoint} if endpoint else {}))
+        if written is None:
+            raise LookAgainError("the Bucket was deleted or made anew just now")
+        self._store.see(self.kind, written, deleted=False)
+        return Bucket(body=written)
 
     async def _hold(self, bucket: Bucket, *, owed: bool) -> Bucket:
         """Have the finalizer where a deletion is owed, before anything is made, and only there."""
         if owed == (FINALIZER in bucket.finalizers):
             return bucket
+        if not bucket.owed:
+            await self._secrets.let_go(bucket)
         others = [name for name in bucket.finalizers if name != FINALIZER]
         written = await self._kube.set_finalizers(bucket, [*others, FINALIZER] if owed else others)
         if written is None:
@@ -307,9 +324,20 @@ class BucketReconciler(Reconciling):
     async def _release(self, bucket: Bucket) -> None:
         """Nothing is owed any more."""
         if FINALIZER in bucket.finalizers:
-            if not bucket.owed:
-                await self._secrets.let_go(bucket)
             await self._hold(bucket, owed=False)
+
+
+def _lane(bucket: Bucket) -> str:
+    """Where each bucket has a host of its own, one of them tells nothing of the others."""
+    store = bucket.spec["store"]
+    endpoint: str = store["endpoint"]
+    return endpoint if store["forcePathStyle"] else f"{bucket.spec['bucketName']} at {endpoint}"
+
+
+def _unnamed(trouble: StoreError) -> StoreError:
+    """What another Bucket met, without its name."""
+    text = trouble.message.partition(": ")[2] or trouble.message
+    return StoreError(reason=trouble.reason, message=f"The store is away: {text}", transient=True)
 
 
 def _full(bucket: Bucket, features: Features) -> str | None:

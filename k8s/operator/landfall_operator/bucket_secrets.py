@@ -164,7 +164,9 @@ class BucketSecrets:
             secret = await self._kube.get_secret(bucket.namespace, entry["secretName"])
             if secret and secret.owner == f"Bucket/{bucket.name}":
                 others = [owner for owner in secret.owner_references if owner["uid"] != bucket.uid]
-                await self._kube.update_secret(secret, owner_references=others)
+                changes = len(others) < len(secret.owner_references)
+                if changes and await self._kube.update_secret(secret, owner_references=others) is None:
+                    raise LookAgainError(f"the Secret {secret.name} was changed by somebody else just now")
 
     async def _clear(self, bucket: Bucket) -> None:
         """Delete the Secrets of accesses that the spec names no more."""

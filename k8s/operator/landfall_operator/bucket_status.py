@@ -73,9 +73,7 @@ def stopped(bucket: Bucket, reason: str, message: str, *, transient: bool, secon
     if bucket.deleted_at:
         message = f"{message} {LET_GO}"
     verdict = Verdict(kind="reconciling" if transient else "stalled", reason=reason, message=message)
-    # An intent that came to nothing: what is there by that name now is somebody else's.
-    fields = {"creating": None} if reason in {"BucketTaken", "BucketForeign"} else {}
-    return Outcome(verdict=verdict, fields=fields, seconds=seconds)
+    return Outcome(verdict=verdict, seconds=seconds)
 
 
 def next_status(bucket: Bucket, outcome: Outcome, *, generation: int, now: datetime) -> dict[str, Any]:

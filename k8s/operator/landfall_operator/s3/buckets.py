@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -26,25 +26,25 @@ def look(client: S3Client, connection: Connection, name: str) -> Seen:
         with explained(connection, f"read the tags of the bucket {name}"):
             answer = client.get_bucket_tagging(Bucket=name)
     except UnsupportedError:
-        return Seen(exists=_exists(client, connection, name))
+        return _untagged(client, connection, name, tags=None)
     except StoreError as error:
         if error.code == "NoSuchTagSet":  # MinIO says so of a bucket that is not there as well
-            return Seen(exists=_exists(client, connection, name), tags={})
+            return _untagged(client, connection, name, tags={})
         if error.code in MISSING:
             return Seen(exists=False)
         raise
     return Seen(exists=True, tags={tag["Key"]: tag["Value"] for tag in answer["TagSet"]})
 
 
-def _exists(client: S3Client, connection: Connection, name: str) -> bool:
+def _untagged(client: S3Client, connection: Connection, name: str, *, tags: Mapping[str, str] | None) -> Seen:
     try:
         with explained(connection, f"list the bucket {name}"):
-            client.list_objects_v2(Bucket=name, MaxKeys=1)
+            answer = client.list_objects_v2(Bucket=name, MaxKeys=1)
     except StoreError as error:
         if error.code in MISSING:
-            return False
+            return Seen(exists=False)
         raise
-    return True
+    return Seen(exists=True, tags=tags, empty=not answer.get("Contents"))
 
 
 def create(client: S3Client, connection: Connection, name: str) -> bool:

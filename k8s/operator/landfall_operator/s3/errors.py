@@ -237,7 +237,7 @@ def _network(connection: Connection, what: str, error: Exception) -> StoreError:
         for reason, holds, text in (
             ("CertificateInvalid", certificate is not None, _certificate(connection, certificate)),
             ("TlsMismatch", tls is not None, _handshake(where, tls)),
-            ("StoreUnreachable", any_is(socket.gaierror), f"no such host as {host}. Correct spec.store.endpoint."),
+            ("StoreUnreachable", any_is(socket.gaierror), _no_host(connection, host or "")),
             ("StoreTimeout", any_is(TimeoutError) or "Timeout" in names, f"{where} does not answer in time. {REACH}"),
             ("StoreUnreachable", any_is(ConnectionRefusedError), f"nothing listens at {where}. {REACH}"),
             ("", True, f"the connection to {where} broke ({type(causes[-1]).__name__}). {REACH}"),
@@ -250,6 +250,15 @@ def _network(connection: Connection, what: str, error: Exception) -> StoreError:
         reason, text = "NotS3", _no_s3(f"{where} answers something else")
     transient = reason not in {"CertificateInvalid", "TlsMismatch"}
     return StoreError(reason=reason or "StoreUnreachable", message=f"Could not {what}: {text}", transient=transient)
+
+
+def _no_host(connection: Connection, host: str) -> str:
+    if connection.path_style:
+        return f"no such host as {host}. Correct spec.store.endpoint."
+    return (
+        f"no such host as the bucket's at {host}. Set spec.store.forcePathStyle to true, "
+        "unless the store has a host name for each bucket; or correct spec.store.endpoint."
+    )
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

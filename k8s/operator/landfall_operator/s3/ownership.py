@@ -36,6 +36,7 @@ class Seen:
 
     exists: bool
     tags: Mapping[str, str] | None = None
+    empty: bool | None = None  # as far as it was asked
 
     @property
     def owner(self) -> Owner | None:
@@ -67,7 +68,7 @@ def whose(bucket: Bucket, seen: Seen, owner: Owner, *, lives: Callable[[Owner], 
         return "Ours"  # the cluster has another CA since
     if seen.tags is None and status.get("origin") and status.get("endpoint") == endpoint:
         return "Ours"
-    if other is None and status.get("creating") == endpoint:
+    if other is None and status.get("creating") == endpoint and seen.empty:
         return "Created"  # and killed before it could be claimed
     if bucket.spec["adopt"] == "IfExists" and (other is None or not lives(other)):
         return "Adopted"

@@ -14,6 +14,7 @@ from landfall_operator.s3.ownership import Origin, Owner, Seen, Whose, whose
 
 US = Owner(bucket="shop/files", uid="0001", cluster="here")
 UNTAGGED, NOT_THERE, NO_TAGS = Seen(exists=True, tags={}), Seen(exists=False), Seen(exists=True, tags=None)
+EMPTY, FILLED = Seen(exists=True, tags={}, empty=True), Seen(exists=True, tags={}, empty=False)
 Lives = Literal["lives", "gone"]
 KNOWN = {"origin": "Created", "endpoint": ENDPOINT}
 
@@ -42,8 +43,9 @@ def judged(of: Bucket, seen: Seen, *, lives: bool = True) -> Whose | str:
         pytest.param(owned(uid="0000", bucket="shop/other"), {}, "BucketForeign", id="of another Bucket"),
         pytest.param(UNTAGGED, {}, "BucketForeign", id="somebody else's"),
         pytest.param(UNTAGGED, KNOWN, "BucketForeign", id="the tags are gone"),
-        pytest.param(UNTAGGED, {"creating": ENDPOINT}, "Created", id="killed between creation and claim"),
-        pytest.param(UNTAGGED, {"creating": "http://other:9000"}, "BucketForeign", id="an intent at another store"),
+        pytest.param(EMPTY, {"creating": ENDPOINT}, "Created", id="killed between creation and claim"),
+        pytest.param(FILLED, {"creating": ENDPOINT}, "BucketForeign", id="an intent, and somebody was there first"),
+        pytest.param(EMPTY, {"creating": "http://other:9000"}, "BucketForeign", id="an intent at another store"),
         pytest.param(NO_TAGS, {}, "BucketForeign", id="somebody else's, no tagging"),
         pytest.param(NO_TAGS, KNOWN, "Ours", id="ours, no tagging"),
     ],

@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from landfall_operator.bucket_access import next_end
-from landfall_operator.bucket_secrets import BucketSecrets, LookAgainError, remove_accounts
+from landfall_operator.bucket_secrets import BucketSecrets, LookAgainError
 from landfall_operator.bucket_status import RELEASED, Outcome, good, next_status, stopped
 from landfall_operator.conditions import condition
 from landfall_operator.connections import Connections
@@ -276,10 +276,10 @@ class BucketReconciler(Reconciling):
         if not seen.exists or self._is_ours(bucket, seen):
             purge = bucket.spec["deletionPolicy"] == "Purge"
             if purge:
-                await self._remove_accounts(bucket, connection)  # nobody shall fill what is being emptied
+                await self._secrets.remove_accounts(bucket, connection)  # nobody shall fill what is being emptied
             if seen.exists and not await self._call(buckets.remove, client, connection, name):
                 return await self._not_empty(bucket, connection, purge=purge)
-            await self._remove_accounts(bucket, connection)
+            await self._secrets.remove_accounts(bucket, connection)
         return RELEASED
 
     def _is_ours(self, bucket: Bucket, seen: Seen) -> bool:
@@ -292,7 +292,7 @@ class BucketReconciler(Reconciling):
         name = bucket.spec["bucketName"]
         if not purge:
             message = (
-                f"The bucket {name} is not empty: it holds objects, older versions of them, or unfinished uploads. "
+                f"The bucket {name} is not empty: it holds objects, or older versions of them. "
                 "Empty it, or set spec.deletionPolicy to Purge to have all of it deleted."
             )
             return stopped(bucket, "BucketNotEmpty", message, transient=False, seconds=NOT_EMPTY_SECONDS)
@@ -301,10 +301,6 @@ class BucketReconciler(Reconciling):
         logger.info("%s/%s: removed %d objects from the bucket %s", *bucket.key, count, name)
         message = f"The bucket {name} is being emptied."
         return stopped(bucket, "Purging", message, transient=True, seconds=0)
-
-    async def _remove_accounts(self, bucket: Bucket, connection: Connection) -> None:
-        if bucket.status.get("access") or bucket.spec.get("access"):
-            await self._call(remove_accounts, connection, bucket.spec["bucketName"])
 
     async def _is_given_up(self, bucket: Bucket, outcome: Outcome) -> bool:
         """Whether its namespace has waited long enough: the Bucket goes, and the bucket stays as it is."""
@@ -357,6 +353,6 @@ def _is_well(bucket: Bucket) -> bool:
     return bool(
         ready.get("status") == "True"
         and ready.get("observedGeneration") == bucket.generation
-        and status.get("rotatedFor") == asked.get(ANNOTATION_ROTATE)
+        and asked.get(ANNOTATION_ROTATE) in {None, status.get("rotatedFor")}
         and status.get("retriedFor") == asked.get(ANNOTATION_RETRY)
     )

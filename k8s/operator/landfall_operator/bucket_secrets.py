@@ -57,6 +57,7 @@ class BucketSecrets:
         if not scoped:
             ours = NewKeys(access_key=connection.access_key, secret_key=connection.secret_key)
             made = {each.name: ours for each in keys}
+            await self.remove_accounts(bucket, connection)
         else:
             known = {
                 each.name: secret.data.get(KEY, "")
@@ -158,6 +159,19 @@ class BucketSecrets:
     def uids(self, key: Key) -> Mapping[str, str]:
         return self._uids.get(key, {})
 
+    async def remove_accounts(self, bucket: Bucket, connection: Connection) -> None:
+        """Those that the Bucket has, or had before its accesses were to share the store's own keys."""
+        told = bucket.status.get("access") or []
+        given = any(entry.get("accessKeyId") not in {None, connection.access_key} for entry in told)
+        scoped = bucket.spec["store"]["accounts"] == "Scoped"
+        if not (given or (scoped and bucket.spec.get("access"))):
+            return
+        try:
+            await self._call(_remove, connection, bucket.spec["bucketName"])
+        except StoreError as error:
+            if scoped or error.transient:  # whoever may not remove accounts has made none
+                raise
+
     async def let_go(self, bucket: Bucket) -> None:
         """Have its Secrets stay when it goes."""
         for entry in bucket.status.get("access") or []:
@@ -202,7 +216,7 @@ def _ensure(connection: Connection, bucket: str, wanted: Sequence[Access]) -> En
         return Accounts(admin, connection).ensure(bucket, wanted)
 
 
-def remove_accounts(connection: Connection, bucket: str) -> None:
+def _remove(connection: Connection, bucket: str) -> None:
     """A server that has none has none to remove."""
     with minio_admin(connection) as admin:
         Accounts(admin, connection).remove(bucket)

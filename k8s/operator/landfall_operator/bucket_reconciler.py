@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
@@ -83,7 +84,7 @@ class BucketReconciler(Reconciling):
 
     async def _outcome(self, bucket: Bucket) -> Outcome | None:
         """None where the store has no room now."""
-        lane = _lane(bucket)
+        lane = bucket.spec["store"]["endpoint"]
         if lacking := self._store.outdated.get(self.kind):
             message = f"The served CRD lacks {', '.join(lacking[:5])}. {ADVICE}"
             return stopped(
@@ -103,7 +104,9 @@ class BucketReconciler(Reconciling):
                 step = self._end if bucket.deleted_at else self._look
                 return await step(bucket, connection)
             except StoreError as error:
-                away = error if error.reason in AWAY else None
+                # A host for each bucket may be unknown while the store is there.
+                alone = error.reason == "StoreUnreachable" and not connection.path_style
+                away = error if error.reason in AWAY and not alone else None
                 raise
             finally:
                 self._lanes.leave(lane, away)
@@ -189,7 +192,7 @@ class BucketReconciler(Reconciling):
         refusal, name = None, bucket.spec["bucketName"]
         try:
             seen = await self._call(buckets.look, client, connection, name)
-            state = whose(bucket, seen, self._owner(bucket), lives=self._lives)
+            state = whose(bucket, seen, self._owner(bucket), lives=partial(self._lives, bucket))
         except StoreError as error:
             if error.reason == "BucketForeign":
                 await self._hold(bucket, owed=False)
@@ -207,6 +210,8 @@ class BucketReconciler(Reconciling):
         try:
             await self._call(buckets.claim, client, connection, name, seen, self._owner(bucket), state)
         except UnsupportedError:
+            # Told at once, since nothing else will: what comes next may fail.
+            bucket = await self._note(bucket, origin=state, endpoint=connection.endpoint, creating=None)
             return bucket, state, [UNTAGGED]
         return bucket, state, []
 
@@ -224,22 +229,22 @@ class BucketReconciler(Reconciling):
                 if error.reason == "BucketTaken":
                     raise
             raise refusal  # also where it says "made", as some do of what is there
-        bucket = await self._intend(bucket, connection.endpoint)
+        bucket = await self._note(bucket, creating=connection.endpoint)
         try:
             made = await self._call(buckets.create, client, connection, name)
         except StoreError as error:
             if error.reason not in UNCLEAR:
-                await self._intend(bucket, None)
+                await self._note(bucket, creating=None)
             raise
         if not made:
-            await self._intend(bucket, None)
+            await self._note(bucket, creating=None)
             message = f"The bucket {name} was made by somebody else just now."
             raise StoreError(reason="BucketForeign", message=message, transient=True)
 
-    async def _intend(self, bucket: Bucket, endpoint: str | None) -> Bucket:
-        """Tell that the bucket is about to be created there, or that this came to nothing."""
-        status = {name: value for name, value in bucket.status.items() if name != "creating"}
-        written = await self._kube.set_status(bucket, status | ({"creating": endpoint} if endpoint else {}))
+    async def _note(self, bucket: Bucket, **fields: str | None) -> Bucket:
+        """Tell something at once, before the look is over."""
+        status = {name: value for name, value in {**bucket.status, **fields}.items() if value is not None}
+        written = await self._kube.set_status(bucket, status)
         if written is None:
             raise LookAgainError("the Bucket was deleted or made anew just now")
         self._store.see(self.kind, written, deleted=False)
@@ -261,10 +266,10 @@ class BucketReconciler(Reconciling):
     def _owner(self, bucket: Bucket) -> Owner:
         return Owner(bucket="/".join(bucket.key), uid=bucket.uid, cluster=self._kube.cluster)
 
-    def _lives(self, other: Owner) -> bool:
-        """Whether another owner may be there still: of other clusters and namespaces nothing is known."""
+    def _lives(self, bucket: Bucket, other: Owner) -> bool:
+        """Whether another owner may be there still, or may come back: only its own namespace is a Bucket's to judge."""
         namespace, _, name = other.bucket.partition("/")
-        if other.cluster != self._kube.cluster or not self._store.sees(namespace):
+        if other.cluster != self._kube.cluster or namespace != bucket.namespace:
             return True
         found = self._store.bucket((namespace, name))
         return found is not None and found.uid == other.uid
@@ -292,7 +297,7 @@ class BucketReconciler(Reconciling):
         name = bucket.spec["bucketName"]
         if not purge:
             message = (
-                f"The bucket {name} is not empty: it holds objects, or older versions of them. "
+                f"The bucket {name} is not empty: it holds objects, older versions of them, or unfinished uploads. "
                 "Empty it, or set spec.deletionPolicy to Purge to have all of it deleted."
             )
             return stopped(bucket, "BucketNotEmpty", message, transient=False, seconds=NOT_EMPTY_SECONDS)
@@ -305,6 +310,8 @@ class BucketReconciler(Reconciling):
     async def _is_given_up(self, bucket: Bucket, outcome: Outcome) -> bool:
         """Whether its namespace has waited long enough: the Bucket goes, and the bucket stays as it is."""
         now = datetime.now(UTC)
+        if outcome.verdict.reason == "Purging":
+            return False  # it goes on, and to stop half-way helps nobody
         if not bucket.deleted_at or (now - bucket.deleted_at).total_seconds() < GIVE_UP_SECONDS:
             return False
         if not await self._kube.is_ending(bucket.namespace):
@@ -321,13 +328,6 @@ class BucketReconciler(Reconciling):
         """Nothing is owed any more."""
         if FINALIZER in bucket.finalizers:
             await self._hold(bucket, owed=False)
-
-
-def _lane(bucket: Bucket) -> str:
-    """Where each bucket has a host of its own, one of them tells nothing of the others."""
-    store = bucket.spec["store"]
-    endpoint: str = store["endpoint"]
-    return endpoint if store["forcePathStyle"] else f"{bucket.spec['bucketName']} at {endpoint}"
 
 
 def _unnamed(trouble: StoreError) -> StoreError:

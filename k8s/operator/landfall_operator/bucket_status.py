@@ -81,13 +81,9 @@ def next_status(bucket: Bucket, outcome: Outcome, *, generation: int, now: datet
     old = bucket.status
     status = {name: old.get(name) for name in KEPT} | dict(outcome.fields)
     previous = old.get("conditions") or []
-    notes = outcome.notes
-    if notes is None:
-        notes = [
-            Note(type=c["type"], true=c["status"] == "True", reason=c["reason"], message=c["message"])
-            for c in previous
-            if c["type"] in NOTES
-        ]
     status["observedGeneration"] = generation
-    status["conditions"] = conditions(outcome.verdict, previous=previous, generation=generation, now=now, notes=notes)
+    made = conditions(outcome.verdict, previous=previous, generation=generation, now=now, notes=outcome.notes or ())
+    if outcome.notes is None:
+        made += [dict(c) for c in previous if c["type"] in NOTES]
+    status["conditions"] = made
     return status

@@ -251,7 +251,12 @@ class Kube:
                 "ownerReferences": [{"apiVersion": "v1", "kind": "Secret", "name": secret.name, "uid": secret.uid}],
             }
         }
-        made: Any = await self._client.apply(ConfigMap.from_dict(body), force=True)
+        try:
+            made: Any = await self._client.apply(ConfigMap.from_dict(body), force=True)
+        except ApiError as error:
+            if error.status.code in {FORBIDDEN, UNPROCESSABLE} and not is_terminating(error):
+                raise RefusedError(f"the ConfigMap beside the Secret is refused: {error.status.message}") from None
+            raise
         return dict(made.to_dict())
 
     async def is_ending(self, namespace: str) -> bool:

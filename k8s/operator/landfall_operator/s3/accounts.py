@@ -130,8 +130,9 @@ class Accounts:
         """
         if not wanted:
             return Ensured(created={}, changed=("accounts removed",) if self.remove(bucket) else ())
+        self._refuse_itself(bucket)
         user = self._user(bucket)
-        changed = self._ensure_policy(bucket)
+        changed = self._ensure_policy(bucket, user or {})
         password = self._set_password(bucket) if user is None else None
         changed += self._ensure_user(bucket, user or {"status": "enabled"})
         there = self._list(bucket) if user is not None else {}
@@ -148,6 +149,7 @@ class Accounts:
 
     def remove(self, bucket: str) -> bool:
         """Remove the bucket's user, its keys with it, and its policy; False where there was none."""
+        self._refuse_itself(bucket)
         try:
             with explained(self._connection, f"remove the accounts of the bucket {bucket}"):
                 self._admin.user_remove(user_name(bucket))
@@ -195,8 +197,12 @@ class Accounts:
             raise
         return found
 
-    def _ensure_policy(self, bucket: str) -> list[str]:
-        """The user's own, which bounds whatever its keys may do."""
+    def _refuse_itself(self, bucket: str) -> None:
+        if self._connection.access_key == user_name(bucket):
+            raise _foreign(bucket, "is the operator's own")
+
+    def _ensure_policy(self, bucket: str, user: Mapping[str, Any]) -> list[str]:
+        """The user's own, which bounds whatever its keys may do, and shows that the user is ours."""
         name, wanted = user_name(bucket), policy(bucket, "ReadWrite")
         try:
             with explained(self._connection, f"read the policy {name}"):
@@ -205,6 +211,8 @@ class Accounts:
             if error.code != NO_POLICY:
                 raise
             found = None
+        if found is None and user.get("policyName") not in {None, "", name}:
+            raise _foreign(bucket, "was made by somebody else")
         if same_policy(found, wanted):
             return []
         with explained(self._connection, f"write the policy {name}"):
@@ -273,6 +281,12 @@ class Accounts:
                     raise _not_everywhere(error) from None
                 created[access.name] = keys
         return created
+
+
+def _foreign(bucket: str, whose: str) -> StoreError:
+    text = f"The store's account {user_name(bucket)}, which the keys for {bucket} would belong to, {whose}."
+    remedy = "Give that one another name, or take another bucketName."
+    return StoreError(reason="AccountForeign", message=f"{text} {remedy}")
 
 
 def _not_everywhere(error: StoreError) -> StoreError:

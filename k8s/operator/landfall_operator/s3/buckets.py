@@ -33,6 +33,8 @@ def look(client: S3Client, connection: Connection, name: str) -> Seen:
         if error.code in MISSING:
             return Seen(exists=False)
         raise
+    if not answer["TagSet"]:
+        return _untagged(client, connection, name, tags={})
     return Seen(exists=True, tags={tag["Key"]: tag["Value"] for tag in answer["TagSet"]})
 
 
@@ -75,6 +77,9 @@ def remove(client: S3Client, connection: Connection, name: str) -> bool:
     """Delete an empty bucket; False where it is not empty."""
     try:
         with explained(connection, f"delete the bucket {name}"):
+            # MinIO would take a bucket with uploads that go on.
+            if client.list_multipart_uploads(Bucket=name, MaxUploads=1).get("Uploads"):
+                return False
             client.delete_bucket(Bucket=name)
     except StoreError as error:
         if error.code in MISSING:
@@ -87,15 +92,18 @@ def remove(client: S3Client, connection: Connection, name: str) -> bool:
 
 
 def empty(client: S3Client, connection: Connection, name: str, *, seconds: float) -> int:
-    """Remove unfinished uploads and every version of every object, as far as the time goes; how many objects.
+    """Remove unfinished uploads and every version of every object, as far as the time goes; how many.
 
     Raises `StoreError` where one may not be removed. Call it until `remove` says that it is empty.
     """
     until = monotonic() + seconds
     with explained(connection, f"empty the bucket {name}"):
-        for upload in _uploads(client, name):
-            client.abort_multipart_upload(Bucket=name, Key=upload["Key"], UploadId=upload["UploadId"])
         removed = 0
+        for upload in _uploads(client, name):
+            _abort(client, name, upload)
+            removed += 1
+            if monotonic() > until:
+                return removed
         versions = _versions(client, name)
         while some := list(islice(versions, 1000)):
             answer = client.delete_objects(Bucket=name, Delete={"Objects": some, "Quiet": True})
@@ -104,6 +112,14 @@ def empty(client: S3Client, connection: Connection, name: str, *, seconds: float
             if monotonic() > until:
                 break
     return removed
+
+
+def _abort(client: S3Client, name: str, upload: Any) -> None:
+    try:
+        client.abort_multipart_upload(Bucket=name, Key=upload["Key"], UploadId=upload["UploadId"])
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchUpload":  # it was finished just now
+            raise
 
 
 def _uploads(client: S3Client, name: str) -> Iterator[Any]:

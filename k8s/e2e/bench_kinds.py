@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from stores import Store, access, bucket
 
 from benchmarks import REST_SECONDS, SAMPLES, at_rest, milliseconds, report, rss
 
+RSS_SAMPLES = 30
 KINDS = {
     kind: create_namespaced_resource("landfall.dev", "v1alpha1", kind, f"{kind.lower()}s")
     for kind in ("Migration", "Bucket", "Credential")
@@ -118,4 +120,9 @@ def test_three_hundred_at_rest(
     at_rest(stage)
     asked = (s3_requests(minio) - before) * 60 / REST_SECONDS / SAMPLES
     report("S3 requests at rest, a minute and Bucket", f"{asked:.2f}", "≤ 1")
-    report("RSS at rest", f"{rss(stage):.1f} MiB", "≤ 120 MiB")
+    # Not one: a look at an account takes 64 MiB for a moment.
+    samples = []
+    for _ in range(RSS_SAMPLES):
+        samples.append(rss(stage))
+        time.sleep(2)
+    report("RSS at rest", f"{statistics.median(samples):.1f} MiB, at most {max(samples):.1f}", "≤ 120 MiB")

@@ -40,6 +40,7 @@ RESOURCES = {
 }
 BAD_REQUEST, FORBIDDEN, NOT_FOUND, CONFLICT, UNPROCESSABLE = 400, 403, 404, 409, 422
 CA = Path("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt")
+PAGE = 50
 WATCH = "Watch"  # the kind, for the store, of the ConfigMaps that go with Secrets of ours
 LISTED: dict[str, tuple[Any, dict[str, Any] | None]] = {
     **{kind: (resource, None) for kind, resource in RESOURCES.items()},
@@ -87,7 +88,8 @@ class Kube:
         """All there are, in one namespace or everywhere, and the version that the list is of; None: no such kind."""
         resource, labels = LISTED[kind]
         try:
-            listing = self._client.list(resource, namespace=namespace or "*", labels=labels)
+            # By pages, since a whole list at once takes several times the memory that is kept of it.
+            listing = self._client.list(resource, namespace=namespace or "*", labels=labels, chunk_size=PAGE)
             bodies = [item.to_dict() async for item in listing]
         except ApiError as error:
             if error.status.code == NOT_FOUND:

@@ -27,7 +27,10 @@ class Store:
         self.outdated: dict[str, list[str]] = {}  # what each kind's served CRD lacks
 
     def see(self, kind: str, body: Json, *, deleted: bool) -> None:
-        """Take an event, unless it is older than what is known (our own writes come back late)."""
+        """Take an event, unless it is no newer than what is known: our own writes come back, and so does all in lists.
+
+        What is kept stays the object that it was, among those of its age: lists would leave memory full of holes.
+        """
         self.last_event = monotonic()
         key = key_of(body)
         objects = self._objects[kind]
@@ -37,7 +40,7 @@ class Store:
             if known and known["metadata"]["uid"] == body["metadata"]["uid"]:
                 del objects[key]
             return
-        if known is None or _version(body) >= _version(known):
+        if known is None or _is_newer(body, known):
             objects[key] = _trimmed(kind, body)
 
     def replace(self, kind: str, bodies: Iterable[Json], *, version: str) -> None:
@@ -172,6 +175,11 @@ def _labels(body: Json) -> dict[str, Any]:
 
 def _owner(body: Json) -> str | None:
     return next((str(o["uid"]) for o in body["metadata"].get("ownerReferences") or [] if o.get("controller")), None)
+
+
+def _is_newer(body: Json, known: Json) -> bool:
+    same = body["metadata"].get("resourceVersion") == known["metadata"].get("resourceVersion")
+    return not same and _version(body) >= _version(known)
 
 
 def _version(body: Json) -> int:

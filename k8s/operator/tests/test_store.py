@@ -74,3 +74,14 @@ def test_the_end_of_an_older_object_does_not_take_the_new_one_of_its_name_away()
     store.see("Migration", new, deleted=False)
     store.see("Migration", old, deleted=True)
     assert image(store, "api") == "api:9"
+
+
+def test_a_list_replaces_nothing_that_it_shows_as_it_is_known() -> None:
+    store = Store("shop")
+    store.see("Migration", body("same", 5), deleted=False)
+    kept = store.migration(("shop", "same"))
+    store.replace("Migration", [body("same", 5, image="other")], version="10")
+    found = store.migration(("shop", "same"))
+    assert kept
+    assert found
+    assert found.body is kept.body

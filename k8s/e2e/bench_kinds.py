@@ -13,11 +13,10 @@ import urllib3
 from cluster import Namespace, condition, migration, until
 from lightkube import Client
 from lightkube.generic_resource import create_namespaced_resource
+from measuring import REST_SECONDS, SAMPLES, at_rest, milliseconds, report, rss
 from prometheus_client.parser import text_string_to_metric_families
 from servers import Server
 from stores import Store, access, bucket
-
-from benchmarks import REST_SECONDS, SAMPLES, at_rest, milliseconds, report, rss
 
 RSS_SAMPLES = 30
 KINDS = {

@@ -20,9 +20,8 @@ from lightkube.generic_resource import create_namespaced_resource
 from lightkube.resources.batch_v1 import Job
 from lightkube.resources.core_v1 import Pod
 from lightkube.types import PatchType
+from measuring import SAMPLES, at_rest, milliseconds, report, rss
 from servers import Server
-
-from benchmarks import SAMPLES, at_rest, milliseconds, report, rss
 
 Migration = create_namespaced_resource("landfall.dev", "v1alpha1", "Migration", "migrations")
 UPDATES = 10 * SAMPLES

@@ -5,11 +5,23 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from landfall_operator.s3.accounts import RIGHTS, Access, Accounts, Ensured, Mode, NewKeys, policy, user_name, verify
+from landfall_operator.s3.accounts import (
+    RIGHTS,
+    Access,
+    Accounts,
+    Ensured,
+    Mode,
+    NewKeys,
+    account_info,
+    policy,
+    user_name,
+    verify,
+)
 from landfall_operator.s3.connection import Connection, Stores, minio_admin
 from landfall_operator.s3.errors import StoreError, UnsupportedError, explained
 
@@ -20,6 +32,7 @@ if TYPE_CHECKING:
 MakeBucket = Callable[[Connection], tuple["S3Client", str]]
 READER = Access(name="reader", mode="ReadOnly")
 WRITER = Access(name="writer", mode="WriteOnly")
+LISTED_SECONDS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,10 +93,21 @@ def made(server: Server, *wanted: Access) -> list[Access]:
     return [with_keys(access, created[access.name]) for access in wanted]
 
 
+def wait_until_listed(store: Connection, bucket: str) -> None:
+    """MinIO's account info has a list of buckets that is up to a second old; a key with none counts as broken."""
+    deadline = monotonic() + LISTED_SECONDS
+    while info := account_info(store, store.access_key, store.secret_key):
+        if bucket in {one["name"] for one in info["Buckets"] or []}:
+            return
+        assert monotonic() < deadline
+        sleep(0.05)
+
+
 @pytest.fixture
 def server(minio_server: Connection, make_bucket: MakeBucket, stores: Stores) -> Iterator[Server]:
     client, bucket = make_bucket(minio_server)
     client.put_object(Bucket=bucket, Key="there", Body=b"x")
+    wait_until_listed(minio_server, bucket)
     with minio_admin(minio_server) as admin:
         accounts = Accounts(admin, minio_server)
         yield Server(store=minio_server, stores=stores, admin=admin, accounts=accounts, bucket=bucket)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
@@ -290,13 +289,18 @@ def test_the_last_deletion_policy_counts(stage: Namespace, unique: str, first: s
 
 
 def test_one_that_is_deleted_with_its_secret_and_made_again_at_once_is_ready(stage: Namespace, unique: str) -> None:
-    for _ in range(5):
+    """The Secret of the new one is not taken for the old one's by the garbage collector."""
+    beside = [f"{unique}-{number}" for number in range(5)]
+    for name in beside:
         stage.apply(credential(unique, deletionPolicy="Delete"))
         uid = ready(stage, unique)["metadata"]["uid"]
+        owner = {"apiVersion": "landfall.dev/v1alpha1", "kind": "Credential", "name": unique, "uid": uid}
+        stage.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "ownerReferences": [owner]}})
         stage.kubectl("delete", KIND, unique)
         stage.apply(credential(unique, deletionPolicy="Delete"))
         assert ready(stage, unique)["metadata"]["uid"] != uid
-    time.sleep(3)  # the garbage collector's last word
+    left = ("get", "configmap", *beside, "--ignore-not-found")
+    until(lambda: not stage.kubectl(*left), seconds=30, what="the garbage collector is through with the old ones")
     body = retried(stage, unique, "Ready")
     assert stage.get("secret", unique)["metadata"]["ownerReferences"][0]["uid"] == body["metadata"]["uid"]
 

@@ -202,7 +202,7 @@ class BucketReconciler(Reconciling):
             seen, state, refusal = Seen(exists=False), "Nobody", error
         bucket = await self._hold(bucket, owed=bucket.owed)
         if state == "Nobody":
-            await self._create(bucket, connection, refusal)
+            await self._create(bucket, client, connection, refusal)
             seen, state = Seen(exists=True, tags={}), "Created"
         if state == "Ours":
             origin = bucket.status.get("origin") or seen.origin or "Adopted"
@@ -215,13 +215,14 @@ class BucketReconciler(Reconciling):
             return bucket, state, [UNTAGGED]
         return bucket, state, []
 
-    async def _create(self, bucket: Bucket, connection: Connection, refusal: StoreError | None) -> None:
+    async def _create(
+        self, bucket: Bucket, client: S3Client, connection: Connection, refusal: StoreError | None
+    ) -> None:
         """Told before it is done: a crash before the claim then leaves no bucket of unknown origin.
 
         `refusal` is why nobody knows whether there is one.
         """
         name = bucket.spec["bucketName"]
-        client = await self._call(self._stores.client, connection)
         if refusal:
             try:
                 await self._call(buckets.create, client, connection, name)
@@ -260,7 +261,9 @@ class BucketReconciler(Reconciling):
         written = await self._kube.set_finalizers(bucket, [*others, FINALIZER] if owed else others)
         if written is None:
             raise LookAgainError("the Bucket was changed by somebody else just now")
-        self._store.see(self.kind, written, deleted=False)
+        # With its last finalizer a deleted one is gone, and the watch may have told so before this answer came.
+        gone = bucket.deleted_at is not None and not written["metadata"].get("finalizers")
+        self._store.see(self.kind, written, deleted=gone)
         return self._store.bucket(bucket.key) or bucket
 
     def _owner(self, bucket: Bucket) -> Owner:
@@ -283,7 +286,7 @@ class BucketReconciler(Reconciling):
             if purge:
                 await self._secrets.remove_accounts(bucket, connection)  # nobody shall fill what is being emptied
             if seen.exists and not await self._call(buckets.remove, client, connection, name):
-                return await self._not_empty(bucket, connection, purge=purge)
+                return await self._not_empty(bucket, client, connection, purge=purge)
             await self._secrets.remove_accounts(bucket, connection)
         return RELEASED
 
@@ -293,7 +296,7 @@ class BucketReconciler(Reconciling):
         except StoreError:
             return False
 
-    async def _not_empty(self, bucket: Bucket, connection: Connection, *, purge: bool) -> Outcome:
+    async def _not_empty(self, bucket: Bucket, client: S3Client, connection: Connection, *, purge: bool) -> Outcome:
         name = bucket.spec["bucketName"]
         if not purge:
             message = (
@@ -301,7 +304,6 @@ class BucketReconciler(Reconciling):
                 "Empty it, or set spec.deletionPolicy to Purge to have all of it deleted."
             )
             return stopped(bucket, "BucketNotEmpty", message, transient=False, seconds=NOT_EMPTY_SECONDS)
-        client = await self._call(self._stores.client, connection)
         count = await self._call(buckets.empty, client, connection, name, seconds=EMPTYING_SECONDS)
         logger.info("%s/%s: removed %d objects from the bucket %s", *bucket.key, count, name)
         message = f"The bucket {name} is being emptied."

@@ -10,6 +10,7 @@ from typing import Any
 from landfall_operator.conditions import Verdict, condition, conditions
 from landfall_operator.constants import (
     ANNOTATION_OWNER,
+    ANNOTATION_RETRY,
     ANNOTATION_ROTATE,
     ANNOTATION_ROTATED_FOR,
     GROUP,
@@ -103,7 +104,9 @@ class CredentialReconciler(Reconciling):
     async def _report(self, credential: Credential, verdict: Verdict, fields: Json) -> None:
         previous, generation = credential.status.get("conditions") or [], credential.generation
         made = conditions(verdict, previous=previous, generation=generation, now=datetime.now(UTC))
-        await self.tell(credential, {**fields, "observedGeneration": generation, "conditions": made}, verdict)
+        status = {**fields, "observedGeneration": generation, "conditions": made}
+        status["retriedFor"] = credential.annotations.get(ANNOTATION_RETRY)
+        await self.tell(credential, status, verdict)
         self._metrics.ready(credential, ready=verdict.kind == "ready")
 
     def _watched(self, credential: Credential) -> str | None:

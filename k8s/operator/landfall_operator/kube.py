@@ -59,8 +59,6 @@ class Secret:
     name: str
     uid: str
     version: str
-    type: str
-    labels: Mapping[str, str]
     annotations: Mapping[str, str]
     owner_references: tuple[Json, ...]
     data: Mapping[str, str] = field(repr=False)
@@ -206,7 +204,6 @@ class Kube:
         *,
         data: Mapping[str, str | None] | None = None,
         annotations: Mapping[str, str | None] | None = None,
-        labels: Mapping[str, str | None] | None = None,
         owner_references: Sequence[Json] | None = None,
     ) -> Secret | None:
         """Change what is given, None removes a key. None: somebody else was there first, look again.
@@ -216,8 +213,6 @@ class Kube:
         metadata: dict[str, Any] = {"uid": secret.uid, "resourceVersion": secret.version}
         if annotations is not None:
             metadata["annotations"] = dict(annotations)
-        if labels is not None:
-            metadata["labels"] = dict(labels)
         if owner_references is not None:
             metadata["ownerReferences"] = [dict(owner) for owner in owner_references]
         patch: dict[str, Any] = {"metadata": metadata}
@@ -358,8 +353,6 @@ def _secret(body: Any) -> Secret:
         name=metadata.name,
         uid=metadata.uid,
         version=metadata.resourceVersion,
-        type=body.type or "Opaque",
-        labels=metadata.labels or {},
         annotations=metadata.annotations or {},
         owner_references=tuple(owner.to_dict() for owner in metadata.ownerReferences or []),
         data={key: base64.b64decode(text).decode(errors="surrogateescape") for key, text in (body.data or {}).items()},

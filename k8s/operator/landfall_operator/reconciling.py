@@ -8,7 +8,7 @@ from time import monotonic, perf_counter
 from typing import Any, ClassVar
 
 from landfall_operator.conditions import Verdict, condition
-from landfall_operator.constants import ANNOTATION_RETRY, MESSAGE_CHARACTERS
+from landfall_operator.constants import MESSAGE_CHARACTERS
 from landfall_operator.kube import Kube, is_terminating
 from landfall_operator.metrics import Metrics
 from landfall_operator.resource import Json, Key, Resource
@@ -88,8 +88,6 @@ class Reconciling(ABC):
 
     async def tell(self, resource: Resource, status: dict[str, Any], verdict: Verdict) -> bool:
         """Write the status where it says something new, an Event where the reason is another; False: nothing new."""
-        if self.kind != "Migration":  # which knows by its Jobs
-            status = {"retriedFor": resource.annotations.get(ANNOTATION_RETRY)} | status
         status = {name: value for name, value in status.items() if value is not None}
         if {name: value for name, value in resource.status.items() if value is not None} == status:
             return False

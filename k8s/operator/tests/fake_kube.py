@@ -61,8 +61,6 @@ class FakeKube(Kube):
             name=name,
             uid=f"secret-{version}",
             version=version,
-            type="Opaque",
-            labels={},
             annotations=dict(annotations),
             owner_references=owners,
             data=dict(data),
@@ -135,7 +133,6 @@ class FakeKube(Kube):
         *,
         data: Mapping[str, str | None] | None = None,
         annotations: Mapping[str, str | None] | None = None,
-        labels: Mapping[str, str | None] | None = None,
         owner_references: Sequence[Json] | None = None,
     ) -> Secret | None:
         key = secret.namespace, secret.name
@@ -148,7 +145,6 @@ class FakeKube(Kube):
             version=self._next(),
             data=_merged(known.data, data),
             annotations=_merged(known.annotations, annotations),
-            labels=_merged(known.labels, labels),
             owner_references=owners,
         )
         return self.secrets[key]

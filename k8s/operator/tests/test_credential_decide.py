@@ -36,8 +36,6 @@ def secret(data: dict[str, str], **annotations: str) -> Secret:
         name="db",
         uid="s1",
         version="1",
-        type="Opaque",
-        labels={},
         annotations=annotations,
         owner_references=(),
         data=data,

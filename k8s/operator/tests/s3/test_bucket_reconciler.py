@@ -88,6 +88,7 @@ class World:
         for _ in range(4):
             if self.kube.has(key):
                 self.look(key)
+        assert self.kube.has(key) or self.store.bucket(key) is None
 
     def bucket(self, key: Key = FILES) -> Bucket:
         found = self.store.bucket(key)

@@ -7,10 +7,14 @@ MAKEFLAGS += --no-builtin-rules
 
 PYTHON ?= python3
 UV_VERSION := 0.13.8
+# In an environment of its own: it pins what our lock has newer.
+CHECKOV_VERSION := 3.3.30
 BIN := .venv/bin
 READY := .venv/.ready
 IMAGE ?= landfall-backend
 OPERATOR := k8s/operator
+# Each worker starts servers of its own; PostgreSQL's, MinIO's and the cluster's processes need their share too.
+WORKERS := -n auto --maxprocesses 2
 UV := $(BIN)/uv --quiet --no-python-downloads
 
 # The lock holds names, versions and hashes; its header shows the same command.
@@ -29,7 +33,7 @@ run: $(READY) ## start the service on http://127.0.0.1:8000, with a SQLite file 
 
 .PHONY: test
 test: $(READY) ## run all tests, or some: make test args="-k sites"
-	@$(BIN)/python -m pytest $(args)
+	@$(BIN)/python -m pytest $(WORKERS) --dist worksteal $(args)
 
 .PHONY: image
 image: $(READY) ## build the service's image and test it; needs Docker
@@ -38,7 +42,16 @@ image: $(READY) ## build the service's image and test it; needs Docker
 
 .PHONY: e2e
 e2e: $(READY) ## test the operator on the local cluster that KUBECONFIG names; LANDFALL_TEST_MINIO_IMAGE names MinIO
-	@$(BIN)/python -m pytest k8s/e2e $(args)
+	@$(BIN)/python -m pytest $(WORKERS) --dist loadfile --no-loadscope-reorder k8s/e2e $(args)
+
+.PHONY: up
+up: $(READY) ## start the local loop: a kind cluster with a registry, and Tilt
+	@k8s/dev/cluster.sh up
+	@exec tilt up
+
+.PHONY: down
+down: ## delete the local loop's cluster and registry, with all data in them
+	@k8s/dev/cluster.sh down
 
 .PHONY: bench-operator
 bench-operator: $(READY) ## measure the operator on the local cluster that KUBECONFIG names; takes about an hour
@@ -50,8 +63,17 @@ lint: $(READY) ## check style, format, types and the direction of imports
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@MYPYPATH=$(OPERATOR):$(OPERATOR)/tests:$(OPERATOR)/landfall_operator/runner $(BIN)/mypy $(OPERATOR)
-	@MYPYPATH=k8s/e2e:$(OPERATOR) $(BIN)/mypy k8s/e2e/*.py
+	@MYPYPATH=k8s/e2e:$(OPERATOR):backend $(BIN)/mypy k8s/e2e/*.py
+	@MYPYPATH=charts:charts/tests $(BIN)/mypy charts/*.py charts/tests
 	@$(BIN)/lint-imports
+
+.PHONY: scan
+scan: $(READY) ## have checkov look at the rendered charts; charts/checkov.yaml says what is as it should be
+	@test "$$(.venv-checkov/bin/checkov --version 2>/dev/null)" = $(CHECKOV_VERSION) || \
+		{ $(PYTHON) -m venv --clear .venv-checkov && .venv-checkov/bin/python -m pip install --quiet --disable-pip-version-check checkov==$(CHECKOV_VERSION); }
+	@rendered=$$(mktemp -d); trap 'rm -r "$$rendered"' EXIT; \
+		helm template landfall charts/landfall --set postgis.pgbouncer.enabled=true,postgis.backup.enabled=true >"$$rendered/landfall.yaml"; \
+		.venv-checkov/bin/checkov --config-file charts/checkov.yaml --directory "$$rendered"
 
 .PHONY: format
 format: $(READY) ## mend style and format in place
@@ -73,8 +95,9 @@ bench: $(READY) ## run the benchmarks, one after the other
 		name=$$(basename "$$file" .py); echo "== $$name"; ../$(BIN)/python -m "benchmarks.$$name"; done
 
 .PHONY: reference
-reference: $(READY) ## write docs/reference/operator from the code anew
+reference: $(READY) ## write what follows from the code and the charts' schemas anew; needs Helm
 	@$(BIN)/python $(OPERATOR)/write_reference.py
+	@$(BIN)/python charts/write_values.py
 
 .PHONY: lock
 lock: $(READY) ## resolve requirements.lock anew, keeping what still fits: make lock args=--upgrade
@@ -82,7 +105,7 @@ lock: $(READY) ## resolve requirements.lock anew, keeping what still fits: make 
 
 .PHONY: clean
 clean: ## remove the environment and all caches; data in backend/var stays
-	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .schemathesis
+	rm -rf .venv .venv-checkov .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .schemathesis
 	find backend -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: .venv

@@ -18,6 +18,7 @@ from app.db import migrate
 from app.db.session import DatabaseSessionManager
 from app.main import create_app
 from app.settings import Settings
+from tests.support import workers
 from tests.support.database import empty_all_tables
 from tests.support.leaks import SecretLeaks
 from tests.support.object_store import ObjectStore, find_checking_store, start_moto
@@ -30,6 +31,7 @@ Server = TypeVar("Server")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(SecretLeaks())
+    config.pluginmanager.register(workers)
 
 
 def required(find: Callable[[], Server]) -> Server:

@@ -1,12 +1,14 @@
-"""Images are built once a run; most tests share a stage, an operator and a PostgreSQL, each with an own database."""
+"""Images are built once a run; most of a worker's tests share a stage: an operator, a PostgreSQL, a database each."""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import diagnosis
 import pytest
@@ -15,19 +17,50 @@ from cluster import ROOT, ClusterError, Namespace, refuse_remote, require_tools,
 from servers import Database, Server
 from stores import Program, Store, find_minio_image, find_versitygw
 
+from tests.support import workers
+from tests.support.workers import run_directory
+
 HERE = Path(__file__).parent
 KIND_CLUSTER = os.environ.get("LANDFALL_E2E_KIND_CLUSTER", "landfall")
-LAST = "test_access.py"  # it reads what the whole suite left in the API server's audit log
+RELEASE = "LANDFALL_E2E_RELEASE"
 MADE = pytest.StashKey[list[Namespace]]()
 SHOWN = pytest.StashKey[set[str]]()
 
+Once = Callable[[str, Callable[[], object]], None]
 MakeStage = Callable[[], Namespace]
 MakeStages = Callable[[int], list[Namespace]]
 MakeDatabase = Callable[[Namespace], Database]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.name == LAST)
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(workers)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Before any worker begins, which inherits the environment."""
+    if is_worker(session):
+        return
+    try:
+        require_tools()
+        refuse_remote()
+        find_minio_image()
+    except (ClusterError, OSError) as error:
+        pytest.exit(f"make e2e: {error}", returncode=2)
+    # A tag of this run's own: a node keeps an old image of a tag that it has.
+    os.environ[RELEASE] = uuid.uuid4().hex[:8]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """After all workers have ended."""
+    if is_worker(session):
+        return
+    listed = ("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter")
+    if images := run(*listed, f"reference=landfall-*:{os.environ[RELEASE]}*").split():
+        run("docker", "image", "rm", *images, check=False)
+
+
+def is_worker(session: pytest.Session) -> bool:
+    return run_directory(session.config) is not None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -54,71 +87,84 @@ def _diagnosed(item: pytest.Item, failure: str) -> list[tuple[str, str]]:
     return [section for namespace in dict.fromkeys(found) for section in diagnosis.sections(namespace, about)]
 
 
-@pytest.fixture(scope="session", autouse=True)
-def local_cluster() -> None:
-    try:
-        require_tools()
-        refuse_remote()
-        find_minio_image()
-    except (ClusterError, OSError) as error:
-        pytest.exit(f"make e2e: {error}", returncode=2)
+@pytest.fixture(scope="session")
+def release() -> str:
+    return os.environ[RELEASE]
 
 
 @pytest.fixture(scope="session")
-def release() -> str:
-    """A tag of this run's own: a node keeps an old image of a tag that it has."""
-    return uuid.uuid4().hex[:8]
+def once(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Let one worker do what is named so, and the others wait until it is done."""
+    directory = run_directory(request.config) or tmp_path_factory.getbasetemp()
+
+    def act_once(name: str, act: Callable[[], object]) -> None:
+        with (directory / f"once-{name}").open("a") as done:
+            fcntl.flock(done, fcntl.LOCK_EX)
+            if not os.fstat(done.fileno()).st_size:
+                act()
+                done.write("done")
+
+    return act_once
 
 
-def build(tag: str, *, dockerfile: Path, context: Path, **arguments: str) -> Iterator[str]:
+def load(image: str) -> None:
+    run("kind", "load", "docker-image", image, "--name", KIND_CLUSTER)
+
+
+def build(tag: str, *, dockerfile: Path, context: Path, **arguments: str) -> None:
     options = [part for name, value in arguments.items() for part in ("--build-arg", f"{name}={value}")]
     command = ["docker", "build", "-q", "--network", "host", "-f", str(dockerfile), "-t", tag]
     run(*command, *options, str(context), timeout=900)
-    run("kind", "load", "docker-image", tag, "--name", KIND_CLUSTER)
-    yield tag
-    run("docker", "image", "rm", tag, check=False)
+    load(tag)
 
 
 @pytest.fixture(scope="session")
-def operator_image(local_cluster: None, release: str) -> Iterator[str]:
-    yield from build(f"landfall-operator:{release}", dockerfile=ROOT / "k8s/operator/Dockerfile", context=ROOT)
+def operator_image(once: Once, release: str) -> str:
+    tag = f"landfall-operator:{release}"
+    once(tag, lambda: build(tag, dockerfile=ROOT / "k8s/operator/Dockerfile", context=ROOT))
+    return tag
 
 
 @pytest.fixture(scope="session")
-def app_image(local_cluster: None, release: str) -> Iterator[str]:
-    yield from build(f"landfall-e2e-app:{release}", dockerfile=HERE / "apps/Dockerfile", context=HERE / "apps")
+def app_image(once: Once, release: str) -> str:
+    tag, context = f"landfall-e2e-app:{release}", HERE / "apps"
+    once(tag, lambda: build(tag, dockerfile=context / "Dockerfile", context=context))
+    return tag
 
 
 @pytest.fixture(scope="session")
-def newer_app_image(app_image: str, release: str) -> Iterator[str]:
+def newer_app_image(once: Once, release: str) -> str:
     """The same applications as another image, as a new release is."""
-    context = HERE / "apps"
-    yield from build(f"landfall-e2e-app:{release}-2", dockerfile=context / "Dockerfile", context=context, RELEASE="2")
+    tag, context = f"landfall-e2e-app:{release}-2", HERE / "apps"
+    once(tag, lambda: build(tag, dockerfile=context / "Dockerfile", context=context, RELEASE="2"))
+    return tag
 
 
 @pytest.fixture(scope="session")
-def postgres_image(local_cluster: None, release: str) -> Iterator[str]:
+def postgres_image(once: Once, release: str) -> str:
     """PostgreSQL, PgBouncer and their clients."""
-    context = HERE / "images/postgres"
-    yield from build(f"landfall-e2e-postgres:{release}", dockerfile=context / "Dockerfile", context=context)
+    tag, context = f"landfall-e2e-postgres:{release}", HERE / "images/postgres"
+    once(tag, lambda: build(tag, dockerfile=context / "Dockerfile", context=context))
+    return tag
 
 
 @pytest.fixture(scope="session")
-def minio_image(local_cluster: None) -> str:
+def minio_image(once: Once) -> str:
     """Brought along, not built: no public registry serves a maintained one."""
     image = find_minio_image()
-    run("kind", "load", "docker-image", image, "--name", KIND_CLUSTER)
+    once("minio", lambda: load(image))
     return image
 
 
 @pytest.fixture(scope="session")
-def versitygw_image(local_cluster: None, release: str) -> Iterator[str]:
-    dockerfile = HERE / "images/versitygw/Dockerfile"
-    yield from build(f"landfall-e2e-versitygw:{release}", dockerfile=dockerfile, context=find_versitygw().parent)
+def versitygw_image(once: Once, release: str) -> str:
+    tag, dockerfile = f"landfall-e2e-versitygw:{release}", HERE / "images/versitygw/Dockerfile"
+    once(tag, lambda: build(tag, dockerfile=dockerfile, context=find_versitygw().parent))
+    return tag
 
 
 @pytest.fixture(scope="session")
-def crds(local_cluster: None) -> None:
+def crds() -> None:
     directory = ROOT / "charts/landfall/charts/operator/crds"
     run("kubectl", "apply", "--server-side", "--force-conflicts", "-f", str(directory))
     run("kubectl", "wait", "--for=condition=Established", "-f", str(directory), "--timeout=30s")
@@ -306,3 +352,28 @@ def tls_minio(stage: Namespace, minio_image: str, tmp_path_factory: pytest.TempP
     store.install(minio_image)
     store.prepare()
     return store
+
+
+@pytest.fixture(scope="session")
+def backend_image(once: Once, release: str) -> str:
+    tag = f"landfall-backend:{release}"
+    once(tag, lambda: build(tag, dockerfile=ROOT / "backend/Dockerfile", context=ROOT))
+    return tag
+
+
+@pytest.fixture(scope="session")
+def chart_values(backend_image: str, operator_image: str, postgres_image: str, minio_image: str) -> dict[str, Any]:
+    """The umbrella chart's values that name this run's images, for pods that many of fit on a small node."""
+    operator, minio, small = split(operator_image), split(minio_image), {"resources": {"requests": {"cpu": "5m"}}}
+    return {
+        "api": {"image": split(backend_image), **small},
+        "migration": small,
+        "operator": {"image": operator, **small},
+        "postgis": {"image": split(postgres_image), **small},
+        "minio": {"image": minio, "command": "minio", "test": {"image": operator}, **small},
+    }
+
+
+def split(image: str) -> dict[str, str]:
+    repository, _, tag = image.rpartition(":")
+    return {"repository": repository, "tag": tag}

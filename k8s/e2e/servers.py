@@ -52,6 +52,13 @@ class Server:
         """The answers of the superuser's statements, each a transaction of its own."""
         return self.stage.sql(*statements, database=database, host=self.name)
 
+    def speak_tls(self, certificate: str, key: str) -> None:
+        """Besides plain text; each new connection may choose."""
+        for name, text in (("server.crt", certificate), ("server.key", key)):
+            script = f"umask 077 && cat > /data/pg/{name}"
+            self.stage.kubectl("exec", "-i", f"deploy/{self.name}", "--", "sh", "-c", script, text=text)
+        self.sql("ALTER SYSTEM SET ssl = on", "SELECT pg_reload_conf()")
+
     def url(self, database: str, *, password: str = PASSWORD, host: str = "") -> str:
         return f"postgresql://{USER}:{quote(password, safe='')}@{host or self.host}/{database}"
 

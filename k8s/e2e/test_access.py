@@ -1,4 +1,4 @@
-"""Least privilege, shown by the API server's audit log of the whole suite. It runs last."""
+"""Least privilege, shown by the API server's audit log of the whole suite."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from audit import Log, granted, read
 from cluster import ROOT
+
+pytestmark = pytest.mark.last
 
 STARTED = datetime.now(UTC)  # tests are imported before the first of them runs
 VARIABLE = "LANDFALL_E2E_AUDIT_LOG"

@@ -158,6 +158,7 @@ def test_an_access_secret_holds_what_sdks_read(stage: Namespace, minio: Store, u
     assert (len(key), length) == (20, 40)
 
 
+@pytest.mark.alone
 def test_after_a_rotation_the_old_keys_work_for_the_overlap_and_then_no_more(
     stage: Namespace, minio: Store, unique: str
 ) -> None:

@@ -6,6 +6,7 @@ import json
 import time
 from typing import Any
 
+import pytest
 from cluster import Namespace, condition, migration, run, until
 from conftest import MakeStages, installed
 from life import OPERATOR, Killer, ask, pace, wait_until_up
@@ -65,6 +66,7 @@ def ready_after(stage: Namespace, kind: str, body: dict[str, Any]) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.alone
 def test_a_store_that_hangs_delays_nobody_else_and_is_caught_up_with(
     own_stage: Namespace, own_minio: Store, minio: Store, server: Server, app_image: str
 ) -> None:

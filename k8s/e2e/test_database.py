@@ -169,6 +169,7 @@ def test_beside_the_pooler_or_in_session_mode_it_is_migrated(
     assert databases[mode].sql("SELECT version_num FROM alembic_version") == "b2"
 
 
+@pytest.mark.alone
 def test_readers_stall_no_longer_than_the_lock_timeout(
     stage: Namespace,
     database: Database,

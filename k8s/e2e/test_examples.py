@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from certificates import Authority
 from cluster import RESTRICTED, ROOT, Namespace, run, until
-from servers import Database
+from servers import PASSWORD, USER, Database, Server
 
 EXAMPLES = ROOT / "k8s/examples"
 FILES = sorted(path.name for path in EXAMPLES.glob("*.yaml"))
@@ -33,7 +35,7 @@ def test_an_example_says_first_what_it_is_for(file: str) -> None:
 def example(stage: Namespace, app_image: str, database: Database, unique: str) -> Example:
     """Apply an example with one of our applications as its image and this test's database behind its Secret."""
 
-    def apply(file: str, case: str | None = None, *, suffix: str = "", **changes: Any) -> None:
+    def apply(file: str, case: str | None = None, *, suffix: str = "", secret: str = "", **changes: Any) -> None:
         body = next(body for body in bodies(file) if body["kind"] == "Migration")
         spec = body["spec"]
         body["metadata"]["name"] = unique + suffix
@@ -42,12 +44,26 @@ def example(stage: Namespace, app_image: str, database: Database, unique: str) -
         if case:
             spec["alembic"]["workingDir"] = f"/app/{case}"
         for source in ("urlFrom", "directUrlFrom"):
-            if source in spec["database"]:
+            if source in spec["database"] and secret:
+                spec["database"][source]["secretKeyRef"]["name"] = secret
+            elif source in spec["database"]:
                 spec["database"][source] = {"secretKeyRef": {"name": database.secret, "key": "DATABASE_URL"}}
         spec.setdefault("template", {}).setdefault("podSecurityContext", RESTRICTED)
         stage.apply(body | {"spec": spec | changes})
 
     return apply
+
+
+@pytest.fixture
+def held_secret(stage: Namespace, unique: str) -> Iterator[Callable[..., str]]:
+    """Make a Secret of this test's own with these keys; returns its name."""
+
+    def hold(**keys: str) -> str:
+        stage.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": unique}, "stringData": keys})
+        return unique
+
+    yield hold
+    stage.kubectl("delete", "secret", unique, "--ignore-not-found")
 
 
 def reason(stage: Namespace, name: str) -> str:
@@ -62,6 +78,53 @@ def test_these_bring_the_database_to_head(
     example(file, "plain")
     assert reason(stage, unique) == "UpToDate"
     assert database.sql("SELECT version_num FROM alembic_version") == "b2"
+
+
+def test_cloudnativepg_s_secret_is_enough(
+    stage: Namespace, database: Database, unique: str, example: Example, held_secret: Callable[..., str]
+) -> None:
+    url = urlsplit(database.url)
+    keys = {
+        "username": USER,
+        "password": PASSWORD,
+        "host": str(url.hostname),
+        "port": "5432",
+        "dbname": database.name,
+        "pgpass": f"{url.hostname}:5432:{database.name}:{USER}:{PASSWORD}\n",
+        "uri": database.url,
+        "jdbc-uri": f"jdbc:postgresql://{url.hostname}:5432/{database.name}",
+    }
+    example("cloudnativepg.yaml", "plain", secret=held_secret(**keys))
+    assert reason(stage, unique) == "UpToDate"
+
+
+def test_neon_is_migrated_by_its_direct_endpoint(
+    stage: Namespace, database: Database, unique: str, example: Example, held_secret: Callable[..., str]
+) -> None:
+    keys = {"DATABASE_URL": "postgresql://nobody@pooled.invalid/none", "DATABASE_URL_UNPOOLED": database.url}
+    example("neon.yaml", "plain", secret=held_secret(**keys))
+    assert reason(stage, unique) == "UpToDate"
+
+
+def test_an_external_postgresql_s_certificate_is_checked(
+    stage: Namespace, own_postgres: Server, unique: str, example: Example, held_secret: Callable[..., str]
+) -> None:
+    authority = Authority.new()
+    own_postgres.speak_tls(*authority.certify(own_postgres.host))
+    database = own_postgres.create(1, namespace=stage)[0]
+    url = f"{database.url}?sslmode=verify-full&sslrootcert=/etc/database-ca/ca.crt"
+    secret = held_secret(DATABASE_URL=url)
+    for trusted, expected in ((Authority.new(), "TlsMismatch"), (authority, "UpToDate")):
+        stage.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": "database-ca"},
+                "data": {"ca.crt": trusted.pem},
+            }
+        )
+        example("external-postgres.yaml", "plain", suffix=f"-{expected.lower()}", secret=secret)
+        assert reason(stage, f"{unique}-{expected.lower()}") == expected
 
 
 def test_plan_only_applies_nothing(stage: Namespace, database: Database, unique: str, example: Example) -> None:

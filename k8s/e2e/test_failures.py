@@ -15,6 +15,8 @@ from conftest import delete_migrations
 from servers import SPELLINGS, WRONG_PASSWORD, Database, Server
 from watching import Watch
 
+pytestmark = pytest.mark.alone  # how soon a failure is told is measured while the file's first test is set up
+
 STATUS_BYTES = 4096
 STALLED_SECONDS = 2.0
 BALLAST = "CREATE TABLE ballast AS SELECT repeat(md5(n::text), 30) FROM generate_series(1, 20000) AS n"

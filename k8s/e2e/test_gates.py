@@ -75,6 +75,7 @@ def helm(stage: Namespace, database: Database, app_image: str, unique: str) -> I
     release.uninstall()
 
 
+@pytest.mark.alone
 def test_a_failing_migration_ends_helm_upgrade_at_once_and_the_next_good_one_is_green(
     stage: Namespace, helm: Helm, newer_app_image: str
 ) -> None:

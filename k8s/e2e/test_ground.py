@@ -7,11 +7,14 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import diagnosis
 import pytest
 from cluster import ROOT, TOOLS, ClusterError, Namespace, refuse_remote
+from conftest import Once
 from servers import PASSWORD, Server
 
 SUITE = ROOT / "k8s/e2e"
@@ -46,7 +49,7 @@ def test_the_probe_of_these_tests_passes() -> None:
 def test_a_cluster_elsewhere_ends_the_run_before_any_test(tmp_path: Path) -> None:
     done = run_suite(KUBECONFIG=kubeconfig(tmp_path, "https://203.0.113.7:6443"))
     assert done.returncode == 2
-    assert "make e2e: the cluster https://203.0.113.7:6443 is not on this machine" in done.stdout
+    assert "make e2e: the cluster https://203.0.113.7:6443 is not on this machine" in done.stderr
     assert "passed" not in done.stdout
 
 
@@ -78,7 +81,22 @@ def test_a_missing_tool_is_named(tmp_path: Path, missing: str) -> None:
             (tmp_path / tool).symlink_to(str(shutil.which(tool)))
     done = run_suite(PATH=str(tmp_path))
     assert done.returncode == 2
-    assert f"make e2e: {missing} is not on PATH: install it" in done.stdout
+    assert f"make e2e: {missing} is not on PATH: install it" in done.stderr
+
+
+def test_what_is_to_be_done_once_is_awaited_by_the_other_worker(once: Once) -> None:
+    done: list[str] = []
+
+    def build() -> None:
+        time.sleep(0.3)  # long enough for the other one to begin too
+        done.append("built")
+
+    def wait(_: int) -> list[str]:
+        once("image", build)
+        return list(done)
+
+    with ThreadPoolExecutor(2) as two:
+        assert list(two.map(wait, range(2))) == [["built"], ["built"]]
 
 
 def test_what_a_failed_test_shows_has_no_password() -> None:

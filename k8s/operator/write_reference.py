@@ -1,9 +1,13 @@
-"""Writes the pages under docs/reference/operator from the code: .venv/bin/python k8s/operator/write_reference.py."""
+"""Writes install.yaml from the chart, by helm, and the pages under docs/reference/operator from the code and from it.
+
+.venv/bin/python k8s/operator/write_reference.py
+"""
 
 from __future__ import annotations
 
 import argparse
 import re
+import subprocess
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,9 +25,15 @@ from landfall_operator.settings import Settings
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PAGES = ROOT / "docs/reference/operator"
-CRDS = ROOT / "charts/landfall/charts/operator/crds"
+CHART = ROOT / "charts/landfall/charts/operator"
+CRDS = CHART / "crds"
 KINDS = {"Migration": "mig", "Bucket": "bkt", "Credential": "cred"}
 INSTALL = HERE / "install.yaml"
+INSTALL_HEAD = """\
+# The operator for one namespace, without Helm: kubectl apply --server-side -n NAMESPACE -f install.yaml
+# (the CRDs first, from charts/landfall/charts/operator/crds/).
+# Made from that chart by k8s/operator/write_reference.py: change that, not this.
+"""
 MADE = "<!-- Made from the code by k8s/operator/write_reference.py: change that, not this. -->\n"
 
 # Why the Role grants each verb; a test fails when install.yaml grants another, or one of these no more.
@@ -87,6 +97,16 @@ def pages() -> dict[Path, Callable[[], str]]:
         PAGES / "metrics.md": _metrics,
         PAGES / "kubectl-landfall.md": _commands,
     }
+
+
+def install_text() -> str:
+    """What the chart makes, without what is Helm's own; the same from Helm 3 and 4."""
+    values = ("image.tag=dev", "networkPolicy.enabled=false")
+    options = [part for value in values for part in ("--set", value)]
+    command = ["helm", "template", "landfall-operator", str(CHART), *options]
+    made = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    helms = re.compile(r"^(# Source: .*| +app.kubernetes.io/managed-by: .*| +helm.sh/chart: .*|)\n", re.MULTILINE)
+    return INSTALL_HEAD + helms.sub("", made).removeprefix("---\n")
 
 
 def text_of(page: Path) -> str:
@@ -167,7 +187,8 @@ def _configuration() -> str:
     )
     return (
         f"# The operator's settings, marks and rights\n\n{MADE}\n## Settings\n\n"
-        "Environment variables of its Deployment. One without a default is required.\n\n"
+        "Environment variables of its Deployment, which the chart sets from its values. "
+        "One without a default is required.\n\n"
         f"{_table(('variable', 'default', 'what'), settings)}\n## Annotations and labels\n\n"
         f"{_table(('key', 'kind', 'what'), marks)}\n## Rights\n\n"
         "A Role in each namespace that it watches, with no wildcard. It can list and watch no Secret. "
@@ -200,9 +221,7 @@ def _metrics() -> str:
         f"# Metrics\n\n{MADE}\n`/metrics` on the operator's port, in Prometheus' text format, beside `/healthz`. "
         "What is deleted leaves no series behind.\n\n"
         f"{_table(('metric', 'type', 'labels', 'what'), rows)}\n"
-        "Worth an alert: `landfall_migration_stalled == 1`, `landfall_bucket_ready == 0`,\n"
-        "`landfall_credential_ready == 0`, `landfall_crd_outdated == 1`, and\n"
-        "`increase(landfall_reconcile_errors_total[10m]) > 0`.\n"
+        "The chart brings [alerts](../../how-to/charts/alerts.md) on them, and a dashboard.\n"
     )
 
 
@@ -239,6 +258,7 @@ def _options(made: argparse.ArgumentParser) -> str:
 
 
 def main() -> None:
+    INSTALL.write_text(install_text())
     for page in pages():
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(text_of(page))

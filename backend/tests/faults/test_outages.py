@@ -18,7 +18,7 @@ from tests.support.service import Service, store_environment
 from tests.support.tools import wait_until
 from tests.support.traffic import Outcome, Traffic
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.alone, pytest.mark.fault]
 
 REQUEST_TIMEOUT_SECONDS = 1
 CLIENTS = 4  # of each kind: more than one request is under way in each, whenever it happens

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.overload import measure, served
 from tests.support.postgres import PostgresServer
 
-pytestmark = [pytest.mark.fault, pytest.mark.slow]
+pytestmark = [pytest.mark.alone, pytest.mark.fault, pytest.mark.slow]
 
 # Whatever else the machine does can only make the figures worse: one good run shows what the service can do.
 RUNS = 5

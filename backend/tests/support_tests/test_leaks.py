@@ -17,13 +17,13 @@ class Run:
     output: str
 
 
-def run_with_plugin(directory: Path, body: str) -> Run:
+def run_with_plugin(directory: Path, body: str, *options: str) -> Run:
     """A pytest run of one test with `body`, with the plugin on."""
     (directory / "conftest.py").write_text("from tests.support.leaks import pytest_configure\n")
     head = "import logging, sys\nimport pytest\nfrom tests.support.secrets import USER_PASSWORD\n"
     (directory / "test_it.py").write_text(f"{head}\n\ndef test_it():\n    {body}\n")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", directory, directory],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options, "--rootdir", directory, directory],
         cwd=directory,
         env={**os.environ, "PYTHONPATH": str(BACKEND), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         check=False,
@@ -43,6 +43,13 @@ def run_with_plugin(directory: Path, body: str) -> Run:
 )
 def test_a_secret_in_the_output_of_a_passing_test_fails_the_run(tmp_path: Path, body: str) -> None:
     run = run_with_plugin(tmp_path, body)
+
+    assert run.status == 1
+    assert "SECRET LEAKED: test_it.py::test_it (call)" in run.output
+
+
+def test_a_secret_in_the_output_of_a_worker_fails_the_run(tmp_path: Path) -> None:
+    run = run_with_plugin(tmp_path, "print('it is', USER_PASSWORD)", "-p", "xdist", "-n1")
 
     assert run.status == 1
     assert "SECRET LEAKED: test_it.py::test_it (call)" in run.output

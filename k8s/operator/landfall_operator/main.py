@@ -1,4 +1,4 @@
-"""`landfall-operator`: run the operator, copy the runner into a Job's volume, or try a store."""
+"""`landfall-operator`: run the operator, copy the runner into a Job's volume, try a store, or delete Buckets."""
 
 from __future__ import annotations
 
@@ -42,8 +42,14 @@ def main() -> None:
         from landfall_operator.s3.check import main as check
 
         sys.exit(check(arguments[1:]))
+    elif arguments[:1] == ["drain"]:
+        from landfall_operator.cli.drain import main as drain
+
+        sys.exit(drain(arguments[1:]))
     else:
-        sys.exit("usage: landfall-operator [run | copy-runner DIRECTORY | s3-check --endpoint URL]")
+        sys.exit(
+            "usage: landfall-operator [run | copy-runner DIRECTORY | s3-check --endpoint URL | drain NAMESPACE NAME…]"
+        )
 
 
 async def run() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster import RESTRICTED, Namespace, run, until
+from cluster import RESTRICTED, Namespace, condition, run, until
 from conftest import delete_namespace, make_namespace
 from credentials import held
 from load import Load, LoadReport, User, create_user
@@ -110,11 +110,17 @@ def stranger(landfall: Landfall, backend_image: str) -> str:
 
 
 def kill(stage: Namespace, pod: str) -> float:
-    """As a node that fails does; gives the time."""
-    begun = time.time()
+    """As a node that fails does; returns when another pod is ready, and gives the time when it began."""
+    begun, old = time.time(), stage.get("pod", pod)["metadata"]["uid"]
     # First all that runs beside process 1: the kubelet gives what is deleted, even by force, two seconds to end well.
     stage.kubectl("exec", pod, "--", "sh", "-c", "kill -KILL -1", check=False)
     stage.kubectl("delete", "pod", pod, "--force", "--grace-period=0", "--wait=false")
+
+    def replaced() -> bool:
+        found = [body for body in stage.list("pod") if body["metadata"]["name"] == pod]
+        return any(b["metadata"]["uid"] != old and condition(b, "Ready").get("status") == "True" for b in found)
+
+    until(replaced, seconds=90, what=f"another {pod} is ready")
     return begun
 
 
@@ -229,4 +235,4 @@ def test_a_rotated_database_password_fails_no_request(landfall: Landfall, backen
     assert report.failures == []
     assert f"{fresh['username']}:{fresh['password']}@" in fresh["url"]
     used = "SELECT DISTINCT usename FROM pg_stat_activity WHERE usename LIKE 'landfall_app_%'"
-    assert landfall.sql(used) == fresh["username"]
+    until(lambda: landfall.sql(used) == fresh["username"], seconds=60, what="nobody uses the old login")

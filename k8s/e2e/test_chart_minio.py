@@ -219,6 +219,7 @@ def test_clients_get_in_by_their_label_alone(place: Namespace, store: Release, o
     assert other.output().strip() == "TimeoutError"
 
 
+@pytest.mark.alone
 def test_a_killed_pod_loses_no_acknowledged_write(place: Namespace, bucket: str, operator_image: str) -> None:
     writer = Client(place, operator_image, WRITE, secret=f"{bucket}-readwrite", **CLIENT)
     until(lambda: len(writer.lines("stored")) > 100, seconds=60, what="100 objects are stored")

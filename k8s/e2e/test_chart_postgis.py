@@ -149,6 +149,7 @@ KILLS = {
 }
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("kill", KILLS.values(), ids=KILLS)
 def test_a_kill_loses_no_acknowledged_write_and_is_over_in_seconds(
     postgis: Postgis, fresh_rows: str, kill: tuple[str, ...]

@@ -20,7 +20,12 @@ RATE = 25
 SCALED_SECONDS = 150
 OPERATOR = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "landfall-operator"}}}
 COUNT = r"SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'landfall_app_%' \watch 0.2"
-SERVED: Values = {"operator": {"enabled": False}, "database": {"connectionBudget": BUDGET}}
+SERVED: Values = {
+    "operator": {"enabled": False},
+    "database": {"connectionBudget": BUDGET},
+    # Pods that start take the CPU of a small machine from the one that serves: requests wait their turn meanwhile.
+    "settings": {"ADMISSION_WAIT_SECONDS": 5},
+}
 
 
 @pytest.fixture(scope="module")

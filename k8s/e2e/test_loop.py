@@ -19,6 +19,7 @@ from conftest import delete_namespace
 
 VALUES = "more-values.yaml"
 TILT_PORT = 10397
+pytestmark = pytest.mark.alone  # its bounds are a developer's, who has the machine
 BROKEN = '''"""Broken."""
 
 from alembic import op

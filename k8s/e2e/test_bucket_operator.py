@@ -31,6 +31,7 @@ ORDERS = {
 }
 
 
+@pytest.mark.alone
 def test_an_operator_killed_while_it_makes_buckets_makes_each_once(own_stage: Namespace, minio: Store) -> None:
     minio.share(own_stage)
     prefix = f"k{own_stage.name[-6:]}-"

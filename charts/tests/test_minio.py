@@ -266,6 +266,12 @@ def test_the_root_keys_may_come_from_a_secret_of_ones_own() -> None:
     }
 
 
+def test_without_its_test_there_are_no_edges_of_it() -> None:
+    assert [name for name in names(render(CHART)) if name.startswith(("Pod/", "NetworkPolicy/landfall-minio-test"))]
+    objects = render(CHART, {"test": {"enabled": False}})
+    assert not [name for name in names(objects) if name.startswith(("Pod/", "NetworkPolicy/landfall-minio-test"))]
+
+
 def test_it_never_calls_home() -> None:
     assert environment()["MINIO_UPDATE"] == "off"
 

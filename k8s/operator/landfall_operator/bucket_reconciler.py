@@ -22,7 +22,7 @@ from landfall_operator.kube import Kube, RefusedError
 from landfall_operator.lanes import Lanes
 from landfall_operator.metrics import Metrics
 from landfall_operator.reconciling import Reconciling
-from landfall_operator.resource import Bucket, Key, stamp
+from landfall_operator.resource import Bucket, Key, moment, stamp
 from landfall_operator.s3 import buckets
 from landfall_operator.s3.connection import Connection, Stores
 from landfall_operator.s3.errors import StoreError, UnsupportedError
@@ -43,6 +43,9 @@ FIRST_PAUSE_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 30.0
 NOT_EMPTY_SECONDS = 15.0
 EMPTYING_SECONDS = 10.0  # of one pass; others may go in between
+# A key that another operator made as this one looked, in its last moments, is found by these looks.
+WHOLE_SECONDS = 600.0  # for so long after a Bucket became ready each look is a whole one
+CLEARING_SECONDS = 60.0  # until the first of them
 GIVE_UP_SECONDS = 30.0  # after that a namespace that is being deleted does not wait for its store
 
 UNTAGGED = "tagging, so that only this Bucket's status knows whose the bucket is"
@@ -171,13 +174,16 @@ class BucketReconciler(Reconciling):
     async def _look(self, bucket: Bucket, connection: Connection) -> Outcome:
         """Bring bucket, accounts and Secrets to what the spec says."""
         well, unchanged = _is_well(bucket), self.is_unchanged(bucket, *self._around(bucket))
+        age = _ready_for(bucket, datetime.now(UTC))
         client, name = await self._call(self._stores.client, connection), bucket.spec["bucketName"]
         bucket, origin, untagged = await self._own(bucket, client, connection)
         lacking = bucket.status.get("unsupported", ()) if well else ()
         features = await self._call(ensure_features, client, connection, name, bucket.spec, lacking=lacking)
-        keys = await self._secrets.ensure(bucket, connection, well=well, unchanged=unchanged)
+        keys = await self._secrets.ensure(bucket, connection, well=well and age > WHOLE_SECONDS, unchanged=unchanged)
         left = next_end(keys, now=datetime.now(UTC))
         check = self._check_seconds * random.uniform(0.9, 1.0)  # noqa: S311 - so that not all come at once
+        if keys and age < CLEARING_SECONDS:
+            check = min(check, CLEARING_SECONDS)
         return good(
             bucket,
             origin=origin,
@@ -346,6 +352,13 @@ def _full(bucket: Bucket, features: Features) -> str | None:
         f"The bucket {bucket.spec['bucketName']} held {features.used_bytes} bytes{counted}, its quota is "
         f"{bucket.spec['quota']}: the store refuses uploads. Delete objects, or raise spec.quota."
     )
+
+
+def _ready_for(bucket: Bucket, now: datetime) -> float:
+    """Seconds since it became ready; 0 where it is not."""
+    ready = condition(bucket.status, "Ready")
+    since = moment(ready.get("lastTransitionTime")) if ready.get("status") == "True" else None
+    return (now - since).total_seconds() if since else 0.0
 
 
 def _is_well(bucket: Bucket) -> bool:

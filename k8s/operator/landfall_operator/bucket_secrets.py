@@ -38,7 +38,7 @@ class BucketSecrets:
     async def ensure(self, bucket: Bucket, connection: Connection, *, well: bool, unchanged: bool) -> list[Keys]:
         """Have a Secret with working keys for each access.
 
-        `well`: the last look found all as this spec has it; `unchanged`: and nothing has happened to the Secrets since.
+        `well`: all has been as this spec has it for a while; `unchanged`: and nothing has happened to the Secrets since.
         Raises `StoreError` for the store's troubles, and for a Secret that somebody else made.
         """
         wanted, now = bucket.spec.get("access") or [], datetime.now(UTC)
@@ -70,7 +70,15 @@ class BucketSecrets:
                 made = await self._ensure(bucket, connection, keys, known)
             # Keys that were replaced, since their Secret was edited, go on working for whoever has them, for a while.
             keys = [outlived(bucket, each, now=now) if each.name in made else each for each in keys]
-        written = [await self._write(bucket, each, secrets[each.secret_name], made.get(each.name)) for each in keys]
+        written = []
+        for each in keys:
+            new = made.get(each.name)
+            try:
+                written.append(await self._write(bucket, each, secrets[each.secret_name], new))
+            except LookAgainError:
+                if new and scoped:
+                    await self._call(_discard, connection, new.access_key)
+                raise
         await self._clear(bucket)
         return written
 
@@ -214,6 +222,11 @@ def _sound(connection: Connection, bucket: str, wanted: Sequence[Access]) -> boo
 def _ensure(connection: Connection, bucket: str, wanted: Sequence[Access]) -> Ensured:
     with minio_admin(connection) as admin:
         return Accounts(admin, connection).ensure(bucket, wanted)
+
+
+def _discard(connection: Connection, access_key: str) -> None:
+    with minio_admin(connection) as admin:
+        Accounts(admin, connection).discard(access_key)
 
 
 def _remove(connection: Connection, bucket: str) -> None:

@@ -140,7 +140,7 @@ class Accounts:
             key: one for one in wanted for key in (one.access_key, one.previous) if key is not None and key in there
         }
         for key in there.keys() - kept.keys():
-            self._delete(key)
+            self.discard(key)
             changed.append(f"key {key} removed")
         changed += [f"key {key} repaired" for key, one in kept.items() if self._repair(bucket, key, there[key], one)]
         missing = [one for one in wanted if one.access_key not in there or not self._opens(one)]
@@ -167,6 +167,15 @@ class Accounts:
             if error.code != POLICY_IN_USE:  # somebody gave it to another user as well, and keeps it
                 raise
         return found
+
+    def discard(self, key: str) -> None:
+        """Delete a key, where it is there."""
+        try:
+            with explained(self._connection, f"delete the key {key}"):
+                self._admin.delete_service_account(key)
+        except StoreError as error:
+            if error.code != NO_ACCOUNT:
+                raise
 
     def _works(self, bucket: str, access: Access) -> bool:
         if access.access_key is None:
@@ -253,14 +262,6 @@ class Accounts:
         with explained(self._connection, f"repair the key {key}"), SEALED.closed():
             self._admin.update_service_account(access_key=key, status="on", policy=wanted)
         return True
-
-    def _delete(self, key: str) -> None:
-        try:
-            with explained(self._connection, f"delete the key {key}"):
-                self._admin.delete_service_account(key)
-        except StoreError as error:
-            if error.code != NO_ACCOUNT:
-                raise
 
     def _create(self, bucket: str, missing: Iterable[Access], password: str) -> dict[str, NewKeys]:
         """As the user itself, by a password of the moment: a key belongs to whoever makes it."""

@@ -9,7 +9,9 @@ import asyncio
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import replace
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from time import monotonic, sleep
@@ -26,13 +28,13 @@ from s3.servers import connection, free_port
 from s3.wrong_ends import certificate, s3_error
 from urllib3 import HTTPResponse
 
-from landfall_operator.bucket_reconciler import BucketReconciler
+from landfall_operator.bucket_reconciler import CLEARING_SECONDS, WHOLE_SECONDS, BucketReconciler
 from landfall_operator.bucket_secrets import LookAgainError
 from landfall_operator.conditions import condition
 from landfall_operator.constants import FINALIZER
 from landfall_operator.metrics import Metrics
-from landfall_operator.resource import Bucket, Json, Key
-from landfall_operator.s3.accounts import account_info, user_name, verify
+from landfall_operator.resource import Bucket, Json, Key, moment, stamp
+from landfall_operator.s3.accounts import Access, Accounts, account_info, user_name, verify
 from landfall_operator.s3.connection import Connection, Stores, minio_admin
 from landfall_operator.settings import Settings
 from landfall_operator.store import Store
@@ -89,6 +91,15 @@ class World:
             if self.kube.has(key):
                 self.look(key)
         assert self.kube.has(key) or self.store.bucket(key) is None
+
+    def age(self, seconds: float, key: Key = FILES) -> None:
+        """Have its conditions be so much older."""
+        status = deepcopy(dict(self.bucket(key).status))
+        for one in status["conditions"]:
+            since = moment(one["lastTransitionTime"])
+            assert since
+            one["lastTransitionTime"] = stamp(since - timedelta(seconds=seconds))
+        self.runner.run(self.kube.set_status(self.bucket(key), status))
 
     def bucket(self, key: Key = FILES) -> Bucket:
         found = self.store.bucket(key)
@@ -333,9 +344,41 @@ def test_a_bucket_at_rest_reads_no_secret_after_its_rotation_is_no_longer_asked_
     deadline = monotonic() + 5
     while not (account_info(minio_server, keys[ID], keys[KEY]) or {}).get("Buckets") and monotonic() < deadline:
         sleep(0.05)  # MinIO's list of buckets is up to a second old, and a key with no bucket counts as broken
+    world.age(WHOLE_SECONDS + 1)
     world.kube.secret_reads = 0
     assert world.look() == "Ready"
     assert world.kube.secret_reads == 0
+
+
+def test_a_key_that_another_operator_made_at_the_same_time_is_cleared_a_minute_later(
+    world: World, minio_server: Connection
+) -> None:
+    """Killed, it may have asked for one that the store makes only after we looked."""
+    world.reconciler._check_seconds = 600
+    name = world.add(minio_server, access=ACCESS)
+    assert world.look() == "Ready"
+    due = world.reconciler._looks[FILES][1] - monotonic()
+    assert due <= CLEARING_SECONDS
+    with minio_admin(minio_server) as admin:
+        accounts = Accounts(admin, minio_server)
+        accounts._create(name, [Access(name="api", mode="ReadWrite")], accounts._set_password(name))
+        assert len(accounts._list(name)) == 2
+        world.age(CLEARING_SECONDS)
+        assert world.look() == "Ready"
+        assert accounts._list(name).keys() == {world.kube.secrets[SECRET].data[ID]}
+
+
+def test_a_key_whose_secret_somebody_else_changed_just_then_is_taken_back(
+    world: World, minio_server: Connection
+) -> None:
+    name = world.add(minio_server, access=ACCESS)
+    assert world.look() == "Ready"
+    world.kube.change(FILES, annotations={"landfall.dev/rotate": "t1"})
+    world.kube.rivals.add(SECRET[1])
+    with pytest.raises(LookAgainError):
+        world.look()
+    with minio_admin(minio_server) as admin:
+        assert Accounts(admin, minio_server)._list(name).keys() == {world.kube.secrets[SECRET].data[ID]}
 
 
 def test_what_a_server_lacks_is_not_tried_again_after_a_rotation_is_no_longer_asked_for(

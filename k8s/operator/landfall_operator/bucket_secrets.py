@@ -38,7 +38,7 @@ class BucketSecrets:
     async def ensure(self, bucket: Bucket, connection: Connection, *, well: bool, unchanged: bool) -> list[Keys]:
         """Have a Secret with working keys for each access.
 
-        `well`: all has been as this spec has it for a while; `unchanged`: and nothing has happened to the Secrets since.
+        `well`: all has been as this spec has it for a while; `unchanged`: nor has anything happened to its Secrets.
         Raises `StoreError` for the store's troubles, and for a Secret that somebody else made.
         """
         wanted, now = bucket.spec.get("access") or [], datetime.now(UTC)

@@ -135,6 +135,14 @@ def test_every_pod_is_denied_by_default_and_given_its_edges() -> None:
         assert denied, f"{name} is denied nothing"
 
 
+def test_names_may_be_asked_of_a_cache_on_each_node_too() -> None:
+    peers = [{"podSelector": {}}, {"ipBlock": {"cidr": "169.254.20.10/32"}}]
+    to = {"networkPolicy": {"dnsTo": peers}}
+    objects = render(UMBRELLA, to | {part.name: to for part in ALONE})
+    found = [body["spec"]["egress"][0]["to"] for body in objects if body["metadata"]["name"].endswith("-to-dns")]
+    assert found == [peers] * 3
+
+
 def test_there_are_no_hooks_but_tests() -> None:
     hooks = {
         body["metadata"]["annotations"]["helm.sh/hook"]

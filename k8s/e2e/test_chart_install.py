@@ -14,8 +14,6 @@ READY_SECONDS = 45
 # Each name's first part is the Helm that installs.
 INSTALLS = ["helm-1", "helm3-2", "helm-3", "helm3-4", "helm-5"]
 
-pytestmark = pytest.mark.alone
-
 
 @pytest.fixture(scope="module")
 def installed(

@@ -160,7 +160,6 @@ def test_a_failing_revision_ends_the_upgrade_with_its_error_and_going_back_heals
     assert rolled_out(namespace, backend_image)
 
 
-@pytest.mark.alone
 def test_the_next_good_upgrade_heals_a_failed_one_also_when_its_revision_takes_a_minute(
     landfall: Release, namespace: Namespace, next_image: MakeImage
 ) -> None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
 
 from anyio import CancelScope
 from fastapi import Depends, Header, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.security import OAuth2PasswordBearer
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from app.db.session import DatabaseSessionManager
@@ -30,6 +32,8 @@ from app.telemetry.request_ids import request_id
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 ETAG = re.compile(r'(W/)?"([^"]*)"')
 VERSION = re.compile(r"[1-9][0-9]{0,9}")
+
+T = TypeVar("T")
 
 token_scheme = OAuth2PasswordBearer(tokenUrl="/api/v1/auth/token", auto_error=False)
 
@@ -86,16 +90,58 @@ def get_actor(
     authenticator: Annotated[Authenticator, Depends(get_authenticator)],
     client: ClientAddress,
 ) -> Actor:
-    return authenticator.authenticate(session, token, client=client, request_id=request_id.get())
+    claims = authenticator.verify(token)
+    with session.begin():
+        return authenticator.authenticate(session, claims, client=client, request_id=request_id.get())
 
 
 def _require(role: UserRole) -> Callable[[Actor], Awaitable[Actor]]:
     async def check(actor: Annotated[Actor, Depends(get_actor)]) -> Actor:
-        if not may(actor, role):
-            raise PermissionDeniedError(role=str(role), own_role=str(actor.role))
-        return actor
+        return _permitted(actor, role)
 
     return check
+
+
+def _permitted(actor: Actor, role: UserRole) -> Actor:
+    if not may(actor, role):
+        raise PermissionDeniedError(role=str(role), own_role=str(actor.role))
+    return actor
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Looks up who asks and reads what they ask for in one transaction and one worker thread.
+
+    Two of each, as a session's dependencies take, cost a short read as much again.
+    """
+
+    request: Request
+    token: str | None
+    role: UserRole
+
+    async def __call__(self, read: Callable[[Connection, Actor], T]) -> T:
+        state = self.request.app.state
+        client, request = self.request.state.client_address, request_id.get()
+
+        def work() -> T:
+            database: DatabaseSessionManager = state.database
+            claims = state.authenticator.verify(self.token)
+            with database.reading() as connection:
+                actor = state.authenticator.authenticate(connection, claims, client=client, request_id=request)
+                return read(connection, _permitted(actor, self.role))
+
+        return await run_in_threadpool(work)
+
+
+def _reader(role: UserRole) -> Callable[[Request, str | None], Awaitable[Reader]]:
+    async def reader(request: Request, token: Annotated[str | None, Depends(token_scheme)]) -> Reader:
+        return Reader(request, token, role)
+
+    return reader
+
+
+ViewerReads = Annotated[Reader, Depends(_reader(UserRole.VIEWER))]
+AdminReads = Annotated[Reader, Depends(_reader(UserRole.ADMIN))]
 
 
 Viewer = Annotated[Actor, Depends(get_actor)]

@@ -98,7 +98,7 @@ def page(rows: Rows, request: Request, *, media_type: str = JSON, opening: str =
         return str(request.url.include_query_params(cursor=cursor)) if cursor else None
 
     closing = json.dumps({"next": link(rows.next), "prev": link(rows.prev), "count": rows.count})
-    return Response(f"{opening}{','.join(rows.texts)}],{closing[1:]}", media_type=media_type)
+    return Response(f"{opening}{rows.text}],{closing[1:]}", media_type=media_type)
 
 
 def _client_has(request: Request, version: int) -> bool:

@@ -22,7 +22,17 @@ from app.api.answers import (
     resource,
 )
 from app.artifacts.storage import PresignedRequest
-from app.deps import Artifacts, DbSession, Editor, IfMatchHeader, OnceHeader, Verifying, Viewer, require_json
+from app.deps import (
+    Artifacts,
+    DbSession,
+    Editor,
+    IfMatchHeader,
+    OnceHeader,
+    Verifying,
+    Viewer,
+    ViewerReads,
+    require_json,
+)
 from app.errors import (
     ArtifactStateError,
     ArtifactTooLargeError,
@@ -59,14 +69,10 @@ UPLOADING = (*SIGNING, StorageUnavailableError)
 
 
 @router.get("", response_model=ArtifactPage, responses=documented(*LISTING), summary="List artifacts")
-def list_artifacts(
-    request: Request,
-    query: Annotated[ArtifactListQuery, Query()],
-    session: DbSession,
-    actor: Viewer,
-    artifacts: Artifacts,
+async def list_artifacts(
+    request: Request, query: Annotated[ArtifactListQuery, Query()], reads: ViewerReads, artifacts: Artifacts
 ) -> Response:
-    return page(artifacts.list(session, query), request)
+    return await reads(lambda database, _: page(artifacts.list(database, query), request))
 
 
 @router.post(
@@ -94,10 +100,8 @@ def create_artifact(
     responses=documented(*READING, headers=ETAG_HEADER, not_modified=True),
     summary="Read an artifact",
 )
-def read_artifact(
-    request: Request, artifact_id: uuid.UUID, session: DbSession, actor: Viewer, artifacts: Artifacts
-) -> Response:
-    return resource(artifacts.read(session, artifact_id), request)
+async def read_artifact(request: Request, artifact_id: uuid.UUID, reads: ViewerReads, artifacts: Artifacts) -> Response:
+    return await reads(lambda database, _: resource(artifacts.read(database, artifact_id), request))
 
 
 @router.patch(

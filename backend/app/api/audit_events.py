@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from app.api.answers import LISTING, documented, page
-from app.deps import Admin, DbSession
+from app.deps import AdminReads
 from app.schemas.audit_event import AuditEventListQuery, AuditEventPage
 from app.services import audit_events as service
 
@@ -13,7 +13,7 @@ router = APIRouter(prefix="/audit-events", tags=["audit events"])
 
 
 @router.get("", response_model=AuditEventPage, responses=documented(*LISTING), summary="List audit events")
-def list_audit_events(
-    request: Request, query: Annotated[AuditEventListQuery, Query()], session: DbSession, actor: Admin
+async def list_audit_events(
+    request: Request, query: Annotated[AuditEventListQuery, Query()], reads: AdminReads
 ) -> Response:
-    return page(service.list_audit_events(session, query), request)
+    return await reads(lambda database, _: page(service.list_audit_events(database, query), request))

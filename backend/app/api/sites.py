@@ -19,7 +19,7 @@ from app.api.answers import (
     page,
     resource,
 )
-from app.deps import DbSession, Editor, IfMatchHeader, OnceHeader, Viewer, require_json
+from app.deps import DbSession, Editor, IfMatchHeader, OnceHeader, ViewerReads, require_json
 from app.errors import ConflictError, GeometryInvalidError
 from app.schemas.site import SiteListQuery, SiteOut, SitePage, SitePatch, SiteWrite
 from app.services import sites as service
@@ -36,10 +36,10 @@ OPENING = '{"type":"FeatureCollection","features":['
     responses=documented(*LISTING),
     summary="List sites",
 )
-def list_sites(
-    request: Request, query: Annotated[SiteListQuery, Query()], session: DbSession, actor: Viewer
-) -> Response:
-    return page(service.list_sites(session, query), request, media_type=GEOJSON, opening=OPENING)
+async def list_sites(request: Request, query: Annotated[SiteListQuery, Query()], reads: ViewerReads) -> Response:
+    return await reads(
+        lambda database, _: page(service.list_sites(database, query), request, media_type=GEOJSON, opening=OPENING)
+    )
 
 
 @router.post(
@@ -64,8 +64,8 @@ def create_site(request: Request, body: SiteWrite, session: DbSession, actor: Ed
     responses=documented(*READING, headers=ETAG_HEADER, not_modified=True),
     summary="Read a site",
 )
-def read_site(request: Request, site_id: uuid.UUID, session: DbSession, actor: Viewer) -> Response:
-    return resource(service.read_site(session, site_id), request, media_type=GEOJSON)
+async def read_site(request: Request, site_id: uuid.UUID, reads: ViewerReads) -> Response:
+    return await reads(lambda database, _: resource(service.read_site(database, site_id), request, media_type=GEOJSON))
 
 
 @router.put(

@@ -17,7 +17,7 @@ from app.api.answers import (
     page,
     resource,
 )
-from app.deps import DbSession, Editor, IfMatchHeader, OnceHeader, Viewer, require_json
+from app.deps import DbSession, Editor, IfMatchHeader, OnceHeader, ViewerReads, require_json
 from app.schemas.task import TaskCreate, TaskListQuery, TaskOut, TaskPage, TaskPatch, TaskReplace
 from app.services import tasks as service
 
@@ -25,10 +25,8 @@ router = APIRouter(prefix="/tasks", tags=["tasks"])
 
 
 @router.get("", response_model=TaskPage, responses=documented(*LISTING), summary="List tasks")
-def list_tasks(
-    request: Request, query: Annotated[TaskListQuery, Query()], session: DbSession, actor: Viewer
-) -> Response:
-    return page(service.list_tasks(session, query), request)
+async def list_tasks(request: Request, query: Annotated[TaskListQuery, Query()], reads: ViewerReads) -> Response:
+    return await reads(lambda database, _: page(service.list_tasks(database, query), request))
 
 
 @router.post(
@@ -49,8 +47,8 @@ def create_task(request: Request, body: TaskCreate, session: DbSession, actor: E
     responses=documented(*READING, headers=ETAG_HEADER, not_modified=True),
     summary="Read a task",
 )
-def read_task(request: Request, task_id: uuid.UUID, session: DbSession, actor: Viewer) -> Response:
-    return resource(service.read_task(session, task_id), request)
+async def read_task(request: Request, task_id: uuid.UUID, reads: ViewerReads) -> Response:
+    return await reads(lambda database, _: resource(service.read_task(database, task_id), request))
 
 
 @router.put(

@@ -19,11 +19,13 @@ from app.api.answers import (
 )
 from app.deps import (
     Admin,
+    AdminReads,
     AppSettings,
     DbSession,
     IfMatchHeader,
     OnceHeader,
     Viewer,
+    ViewerReads,
     get_authenticator,
     require_json,
 )
@@ -36,10 +38,8 @@ router = APIRouter(prefix="/users", tags=["users"])
 
 
 @router.get("", response_model=UserPage, responses=documented(*LISTING), summary="List users")
-def list_users(
-    request: Request, query: Annotated[UserListQuery, Query()], session: DbSession, actor: Admin
-) -> Response:
-    return page(service.list_users(session, query), request)
+async def list_users(request: Request, query: Annotated[UserListQuery, Query()], reads: AdminReads) -> Response:
+    return await reads(lambda database, _: page(service.list_users(database, query), request))
 
 
 @router.post(
@@ -66,8 +66,8 @@ def create_user(
     responses=documented(*READING, headers=ETAG_HEADER, not_modified=True),
     summary="Read yourself",
 )
-def read_me(request: Request, session: DbSession, actor: Viewer) -> Response:
-    return resource(service.read_user(session, actor.user_id), request)
+async def read_me(request: Request, reads: ViewerReads) -> Response:
+    return await reads(lambda database, actor: resource(service.read_user(database, actor.user_id), request))
 
 
 @router.patch(
@@ -100,8 +100,8 @@ def patch_me(
     responses=documented(*READING, headers=ETAG_HEADER, not_modified=True),
     summary="Read a user",
 )
-def read_user(request: Request, user_id: uuid.UUID, session: DbSession, actor: Admin) -> Response:
-    return resource(service.read_user(session, user_id), request)
+async def read_user(request: Request, user_id: uuid.UUID, reads: AdminReads) -> Response:
+    return await reads(lambda database, _: resource(service.read_user(database, user_id), request))
 
 
 @router.put(

@@ -80,6 +80,12 @@ class DatabaseSessionManager:
         """The same for a caller who closes it; it holds no connection outside of its transactions."""
         return self._sessions(bind=self._reader) if read_only else self._sessions()
 
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that reads only; no ORM session, which costs more than a short query."""
+        with self._reader.connect() as connection, connection.begin():
+            yield connection
+
     def check(self) -> None:
         """One round trip; raises `DatabaseUnavailableError`, whose cause says why."""
         try:

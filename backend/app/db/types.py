@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from sqlalchemy import (
     Boolean,
     ClauseElement,
     ColumnElement,
+    Connection,
     DateTime,
     Dialect,
     Executable,
@@ -33,6 +35,8 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+Database = Connection | Session  # whatever runs a query in its caller's transaction
 
 
 class Guid(TypeDecorator[uuid.UUID]):
@@ -199,18 +203,62 @@ def tags_literal(tags: Sequence[str]) -> ColumnElement[Any]:
     return literal(list(tags), Tags)
 
 
-def estimated_count(session: Session, statement: Select[Any]) -> int:
+def is_postgresql(database: Database) -> bool:
+    dialect = database.dialect if isinstance(database, Connection) else database.get_bind().dialect
+    return dialect.name == "postgresql"
+
+
+def estimated_count(database: Database, statement: Select[Any]) -> int:
     """Rows that the planner expects; SQLite has no estimate and counts."""
-    if session.get_bind().dialect.name == "postgresql":
+    if is_postgresql(database):
         # A column's own type would be applied to the plan.
         bare: Select[Any] = statement.with_only_columns(literal_column("1"), maintain_column_froms=True)
-        plan = session.execute(explain(bare)).scalar_one()
+        plan = database.execute(explain(bare)).scalar_one()
         return int(plan[0]["Plan"]["Plan Rows"])
-    return session.scalar(select(func.count()).select_from(statement.subquery())) or 0
+    return database.scalar(select(func.count()).select_from(statement.subquery())) or 0
 
 
 def insert_if_absent(session: Session, model: type[Any], **values: Any) -> bool:
     """Insert unless the key is taken; waits for a transaction that is about to take it."""
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    dialect = postgresql if is_postgresql(session) else sqlite
     result = session.execute(dialect.insert(model).values(**values).on_conflict_do_nothing().returning(literal(1)))
     return result.first() is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joined:
+    """Rows of a page: their texts with commas between them, and the key and id at its edges."""
+
+    text: str
+    count: int
+    more: bool
+    first: tuple[Any, uuid.UUID] | None
+    last: tuple[Any, uuid.UUID] | None
+
+
+def fetch_joined(database: Database, page: Select[Any], *, limit: int, backward: bool) -> Joined:
+    """At most `limit` rows of a page with the columns text, key and id, whose own limit is one more.
+
+    A `backward` page comes in the opposite order and is turned round. PostgreSQL joins the texts itself, in half the
+    time that sending them one by one takes.
+    """
+    if not is_postgresql(database):
+        rows = database.execute(page).all()
+        kept = rows[:limit][:: -1 if backward else 1]
+        first, last = ((kept[0][1:], kept[-1][1:])) if kept else (None, None)
+        text = ",".join(row.text for row in kept)
+        return Joined(text=text, count=len(kept), more=len(rows) > limit, first=first, last=last)
+    types = page.selected_columns
+    numbered = select(page.subquery("page"), func.row_number().over().label("n")).subquery("numbered")
+    order, ends = "ASC", ["1", f"least(count(*), {limit})"]
+    if backward:
+        order, ends = "DESC", ends[::-1]
+    values: list[ColumnElement[Any]] = [
+        literal_column(f"coalesce(string_agg(text, ',' ORDER BY n {order}) FILTER (WHERE n <= {limit}), '')", Text),
+        func.count(),
+    ]
+    for end in ends:
+        values += [literal_column(f"(array_agg({name} ORDER BY n))[{end}]", types[name].type) for name in ("key", "id")]
+    text, count, *edges = database.execute(select(*values).select_from(numbered)).one()
+    first, last = ((edges[0], edges[1]), (edges[2], edges[3])) if count else (None, None)
+    return Joined(text=text, count=min(count, limit), more=count > limit, first=first, last=last)

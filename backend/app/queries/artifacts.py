@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, exists, or_, select
 from sqlalchemy.orm import Session
 
+from app.db.types import Database
 from app.models import Artifact, ArtifactState, DeletedObject
 from app.queries.json_rows import Noun, json_object, json_values
 from app.queries.paging import Rows, SortKeys, fetch_rows
@@ -41,7 +42,7 @@ KEYS: SortKeys = {
 }
 
 
-def fetch_artifacts(session: Session, query: ArtifactListQuery) -> Rows:
+def fetch_artifacts(database: Database, query: ArtifactListQuery) -> Rows:
     where: list[ColumnElement[bool]] = []
     if query.state:
         where.append(Artifact.state.in_(query.state))
@@ -52,7 +53,7 @@ def fetch_artifacts(session: Session, query: ArtifactListQuery) -> Rows:
     if query.task_id:
         where.append(Artifact.task_id == query.task_id)
     return fetch_rows(
-        session, row=ARTIFACT.row, where=where, id_column=Artifact.id, keys=KEYS, sort=query.sort, query=query
+        database, row=ARTIFACT.row, where=where, id_column=Artifact.id, keys=KEYS, sort=query.sort, query=query
     )
 
 

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from sqlalchemy import ColumnElement
-from sqlalchemy.orm import Session
 
+from app.db.types import Database
 from app.models import AuditEvent
 from app.queries.json_rows import json_object, json_values
 from app.queries.paging import Rows, SortKeys, fetch_rows
@@ -23,7 +23,7 @@ ROW = json_object(
 KEYS: SortKeys = {"occurred_at": AuditEvent.occurred_at}
 
 
-def fetch_audit_events(session: Session, query: AuditEventListQuery) -> Rows:
+def fetch_audit_events(database: Database, query: AuditEventListQuery) -> Rows:
     where: list[ColumnElement[bool]] = []
     if query.actor_id:
         where.append(AuditEvent.actor_id == query.actor_id)
@@ -35,4 +35,4 @@ def fetch_audit_events(session: Session, query: AuditEventListQuery) -> Rows:
         where.append(AuditEvent.occurred_at >= query.occurred_from)
     if query.occurred_before:
         where.append(AuditEvent.occurred_at < query.occurred_before)
-    return fetch_rows(session, row=ROW, where=where, id_column=AuditEvent.id, keys=KEYS, sort=query.sort, query=query)
+    return fetch_rows(database, row=ROW, where=where, id_column=AuditEvent.id, keys=KEYS, sort=query.sort, query=query)

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Text, literal_column, select
-from sqlalchemy.orm import Session
 
-from app.db.types import UtcDateTime, iso_time, json_text
+from app.db.types import Database, UtcDateTime, iso_time, json_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +31,9 @@ class Answer:
     json: str
 
 
-def fetch_answer(session: Session, noun: Noun, row_id: uuid.UUID) -> Answer | None:
+def fetch_answer(database: Database, noun: Noun, row_id: uuid.UUID) -> Answer | None:
     model = noun.model
-    found = session.execute(select(noun.row, model.version).where(model.id == row_id)).first()
+    found = database.execute(select(noun.row, model.version).where(model.id == row_id)).first()
     return Answer(id=row_id, json=found[0], version=found[1]) if found else None
 
 

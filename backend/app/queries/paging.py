@@ -9,12 +9,12 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import ColumnElement, func, literal, select, tuple_
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import InstrumentedAttribute
 
-from app.db.types import Guid, UtcDateTime, estimated_count
+from app.db.types import Database, Guid, UtcDateTime, estimated_count, fetch_joined
 from app.errors import CursorInvalidError
 from app.schemas.common import Count, ListQuery, is_storable
 
@@ -24,9 +24,10 @@ SortKeys = Mapping[str, SortKey]
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """One page: JSON texts in order, the cursors of its neighbours, and the count that was asked for."""
+    """One page: its rows as JSON texts with commas between, the cursors of its neighbours, and the count asked for."""
 
-    texts: list[str]
+    text: str
+    returned: int
     next: str | None
     prev: str | None
     count: int | None
@@ -71,7 +72,7 @@ def _bindable(value: Any) -> bool:
 
 
 def fetch_rows(
-    session: Session,
+    database: Database,
     *,
     row: ColumnElement[str],
     where: Sequence[ColumnElement[bool]],
@@ -88,7 +89,8 @@ def fetch_rows(
     descending = sort.startswith("-") != backward
 
     matches = select(id_column).where(*where)
-    page = select(row, key, id_column).where(*where).limit(query.limit + 1)
+    page = select(row.label("text"), cast("ColumnElement[Any]", key).label("key"), id_column.label("id"))
+    page = page.where(*where).limit(query.limit + 1)
     if cursor is not None:
         # SQLite compares a tuple by the wrong affinity unless each part names its type.
         here = tuple_(key, id_column, types=[key.type, Guid()])
@@ -96,27 +98,24 @@ def fetch_rows(
         page = page.where(here < there if descending else here > there)
     page = page.order_by(key.desc(), id_column.desc()) if descending else page.order_by(key, id_column)
 
-    found = session.execute(page).all()
-    more, found = len(found) > query.limit, found[: query.limit]
-    if backward:
-        found = found[::-1]
+    found = fetch_joined(database, page, limit=query.limit, backward=backward)
 
-    def edge(index: int, *, to_prev: bool) -> str:
-        _, value, row_id = found[index]
-        return _Cursor(sort=sort, backward=to_prev, value=value, id=row_id).encode()
+    def edge(of: tuple[Any, uuid.UUID], *, to_prev: bool) -> str:
+        return _Cursor(sort=sort, backward=to_prev, value=of[0], id=of[1]).encode()
 
-    has_next, has_prev = (bool(found), more) if backward else (more, cursor is not None and bool(found))
+    has_next, has_prev = (True, found.more) if backward else (found.more, cursor is not None)
     return Rows(
-        texts=[text for text, _, _ in found],
-        next=edge(-1, to_prev=False) if has_next else None,
-        prev=edge(0, to_prev=True) if has_prev else None,
-        count=_count(session, matches, query.count),
+        text=found.text,
+        returned=found.count,
+        next=edge(found.last, to_prev=False) if has_next and found.last else None,
+        prev=edge(found.first, to_prev=True) if has_prev and found.first else None,
+        count=_count(database, matches, query.count),
     )
 
 
-def _count(session: Session, matches: Any, wanted: Count) -> int | None:
+def _count(database: Database, matches: Any, wanted: Count) -> int | None:
     if wanted is Count.NONE:
         return None
     if wanted is Count.ESTIMATED:
-        return estimated_count(session, matches)
-    return session.scalar(select(func.count()).select_from(matches.subquery())) or 0
+        return estimated_count(database, matches)
+    return database.scalar(select(func.count()).select_from(matches.subquery())) or 0

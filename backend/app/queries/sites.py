@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Boolean, ColumnElement, Text, literal_column, or_
-from sqlalchemy.orm import Session
 
 # Not `func`: GeoAlchemy2's functions rename themselves for good when SQLite compiles them first.
 from sqlalchemy.sql.functions import Function
 
+from app.db.types import Database
 from app.models import Site
 from app.queries.json_rows import Noun, json_object, json_value, json_values
 from app.queries.paging import Rows, SortKeys, fetch_rows
@@ -56,9 +56,9 @@ def geometry_from_wkb(wkb: bytes) -> ColumnElement[Any]:
     return Function("ST_GeomFromWKB", wkb, SRID)
 
 
-def fetch_sites(session: Session, query: SiteListQuery, *, area: Area) -> Rows:
+def fetch_sites(database: Database, query: SiteListQuery, *, area: Area) -> Rows:
     where = _conditions(query, area)
-    return fetch_rows(session, row=SITE.row, where=where, id_column=Site.id, keys=KEYS, sort=query.sort, query=query)
+    return fetch_rows(database, row=SITE.row, where=where, id_column=Site.id, keys=KEYS, sort=query.sort, query=query)
 
 
 def _conditions(query: SiteListQuery, area: Area) -> list[ColumnElement[bool]]:

@@ -3,9 +3,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, and_, case, func, literal, not_, or_
-from sqlalchemy.orm import Session
 
-from app.db.types import UtcDateTime, tags_all, tags_any, tags_literal, utc_now
+from app.db.types import Database, UtcDateTime, tags_all, tags_any, tags_literal, utc_now
 from app.models import Task, TaskPriority, TaskStatus
 from app.queries.json_rows import Noun, json_object, json_values
 from app.queries.paging import Rows, SortKeys, fetch_rows
@@ -43,9 +42,9 @@ KEYS: SortKeys = {
 OPEN = Task.status.not_in([TaskStatus.COMPLETED, TaskStatus.CANCELLED])
 
 
-def fetch_tasks(session: Session, query: TaskListQuery) -> Rows:
+def fetch_tasks(database: Database, query: TaskListQuery) -> Rows:
     where = _conditions(query)
-    return fetch_rows(session, row=TASK.row, where=where, id_column=Task.id, keys=KEYS, sort=query.sort, query=query)
+    return fetch_rows(database, row=TASK.row, where=where, id_column=Task.id, keys=KEYS, sort=query.sort, query=query)
 
 
 def _conditions(query: TaskListQuery) -> list[ColumnElement[bool]]:

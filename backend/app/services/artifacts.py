@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from app.artifacts.storage import ArtifactStorage, PresignedRequest, StoredPart
 from app.db.session import why
+from app.db.types import Database
 from app.errors import (
     ArtifactStateError,
     ArtifactTooLargeError,
@@ -32,7 +33,7 @@ from app.queries.artifacts import ARTIFACT, fetch_artifacts, find_abandoned, fin
 from app.queries.json_rows import Answer
 from app.queries.paging import Rows
 from app.schemas.artifact import MAX_PARTS, ArtifactCreate, ArtifactListQuery, ArtifactPatch, PartsWanted
-from app.services.changes import Actor, IfMatch, Once, answer, audit, conflicts, lock, once, read
+from app.services.changes import Actor, IfMatch, Once, answer, audit, conflicts, lock, once
 from app.settings import ArtifactSettings
 
 logger = logging.getLogger(__name__)
@@ -78,12 +79,11 @@ class ArtifactService:
         self._storage = storage
         self._settings = settings
 
-    def read(self, session: Session, artifact_id: uuid.UUID) -> Answer:
-        return read(session, ARTIFACT, artifact_id)
+    def read(self, database: Database, artifact_id: uuid.UUID) -> Answer:
+        return answer(database, ARTIFACT, artifact_id)
 
-    def list(self, session: Session, query: ArtifactListQuery) -> Rows:
-        with session.begin():
-            return fetch_artifacts(session, query)
+    def list(self, database: Database, query: ArtifactListQuery) -> Rows:
+        return fetch_artifacts(database, query)
 
     def create(self, session: Session, body: ArtifactCreate, *, actor: Actor, key: Once | None = None) -> Answer:
         """Announce an upload; raises `ArtifactTooLargeError`."""

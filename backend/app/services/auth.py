@@ -16,6 +16,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from app.db.purge import purge
+from app.db.types import Database
 from app.errors import CredentialsInvalidError, LoginLimitedError, PasswordWrongError, TokenInvalidError
 from app.models import LoginAttempt, User, UserRole
 from app.queries.users import find_by_email
@@ -31,6 +32,9 @@ PASSWORD_CLAIM = "pwd"  # noqa: S105 - which password the user had: another one 
 class Token:
     text: str
     expires_in: timedelta
+
+
+Claims = tuple[uuid.UUID, str]  # the user's id and the fingerprint of their password's hash
 
 
 class Authenticator:
@@ -85,14 +89,13 @@ class Authenticator:
         claims = {"iss": ISSUER, "sub": str(user_id), "iat": now, "exp": now + expires, PASSWORD_CLAIM: password}
         return Token(text=jwt.encode(claims, key, algorithm=ALGORITHM, headers={"kid": key_id}), expires_in=expires)
 
-    def authenticate(self, session: Session, token: str | None, *, client: str | None, request_id: str | None) -> Actor:
+    def authenticate(self, database: Database, claims: Claims, *, client: str | None, request_id: str | None) -> Actor:
         """The token's user as they are now, so that a lost role is lost at once; raises `TokenInvalidError`.
 
         A token ends with the password that it was given for.
         """
-        user_id, password = self._verify(token)
-        with session.begin():
-            row = session.execute(select(User.role, User.password_hash).where(User.id == user_id)).first()
+        user_id, password = claims
+        row = database.execute(select(User.role, User.password_hash).where(User.id == user_id)).first()
         if row is None or _fingerprint(row.password_hash) != password:
             raise TokenInvalidError
         return Actor(id=user_id, role=UserRole(row.role), client=client, request_id=request_id)
@@ -111,7 +114,8 @@ class Authenticator:
             session.add(LoginAttempt(email=email, client=client))
         return None
 
-    def _verify(self, token: str | None) -> tuple[uuid.UUID, str]:
+    def verify(self, token: str | None) -> Claims:
+        """What the token says, which needs no database; raises `TokenInvalidError`."""
         if token is None:
             raise TokenInvalidError
         try:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.db.integrity import violated_constraint
 from app.db.purge import purge
-from app.db.types import insert_if_absent, utc_now
+from app.db.types import Database, insert_if_absent, utc_now
 from app.errors import (
     ConflictError,
     IdempotencyKeyReusedError,
@@ -63,14 +63,9 @@ class IfMatch:
     versions: frozenset[int] | None
 
 
-def read(session: Session, noun: Noun, row_id: uuid.UUID) -> Answer:
-    """One resource in a transaction of its own; raises `NotFoundError`."""
-    with session.begin():
-        return answer(session, noun, row_id)
-
-
-def answer(session: Session, noun: Noun, row_id: uuid.UUID) -> Answer:
-    found = fetch_answer(session, noun, row_id)
+def answer(database: Database, noun: Noun, row_id: uuid.UUID) -> Answer:
+    """One resource; raises `NotFoundError`."""
+    found = fetch_answer(database, noun, row_id)
     if found is None:
         raise NotFoundError(noun=noun.name, id=str(row_id))
     return found

@@ -6,30 +6,30 @@ from typing import Any
 import shapely
 from sqlalchemy.orm import Session
 
+from app.db.types import Database
 from app.models import Artifact, Site, Task
 from app.queries.json_rows import Answer
 from app.queries.paging import Rows
 from app.queries.sites import SITE, Area, fetch_sites, geometry_from_wkb
 from app.schemas.site import SiteListQuery, SitePatch, SiteWrite
-from app.services.changes import Actor, IfMatch, Once, answer, audit, conflicts, detach, lock, once, read
+from app.services.changes import Actor, IfMatch, Once, answer, audit, conflicts, detach, lock, once
 from app.services.geometry import parse_bbox, parse_geometry, parse_near
 
 GEOMETRY_LOC = ("body", "geometry")
 UNIQUE = {"uq_sites_owner_id_external_id": "external_id"}
 
 
-def read_site(session: Session, site_id: uuid.UUID) -> Answer:
-    return read(session, SITE, site_id)
+def read_site(database: Database, site_id: uuid.UUID) -> Answer:
+    return answer(database, SITE, site_id)
 
 
-def list_sites(session: Session, query: SiteListQuery) -> Rows:
+def list_sites(database: Database, query: SiteListQuery) -> Rows:
     boxes = parse_bbox(query.bbox) if query.bbox is not None else ()
     near = None
     if query.near is not None:
         lon, lat, metres = parse_near(query.near)
         near = (shapely.to_wkb(shapely.Point(lon, lat)), metres)
-    with session.begin():
-        return fetch_sites(session, query, area=Area(boxes=boxes, near=near))
+    return fetch_sites(database, query, area=Area(boxes=boxes, near=near))
 
 
 def create_site(session: Session, body: SiteWrite, *, actor: Actor, key: Once | None = None) -> Answer:

@@ -6,21 +6,21 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app.db.types import Database
 from app.models import Artifact, Task, TaskStatus
 from app.queries.json_rows import Answer
 from app.queries.paging import Rows
 from app.queries.tasks import TASK, fetch_tasks
 from app.schemas.task import TaskCreate, TaskListQuery, TaskPatch, TaskReplace
-from app.services.changes import Actor, IfMatch, Once, answer, audit, conflicts, detach, lock, once, read
+from app.services.changes import Actor, IfMatch, Once, answer, audit, conflicts, detach, lock, once
 
 
-def read_task(session: Session, task_id: uuid.UUID) -> Answer:
-    return read(session, TASK, task_id)
+def read_task(database: Database, task_id: uuid.UUID) -> Answer:
+    return answer(database, TASK, task_id)
 
 
-def list_tasks(session: Session, query: TaskListQuery) -> Rows:
-    with session.begin():
-        return fetch_tasks(session, query)
+def list_tasks(database: Database, query: TaskListQuery) -> Rows:
+    return fetch_tasks(database, query)
 
 
 def create_task(session: Session, body: TaskCreate, *, actor: Actor, key: Once | None = None) -> Answer:

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from app.db.types import Database
 from app.errors import LastAdminError, PasswordWrongError, UserInUseError
 from app.models import Artifact, Task, User, UserRole
 from app.queries.json_rows import Answer
@@ -15,20 +16,19 @@ from app.queries.paging import Rows
 from app.queries.users import USER, fetch_users
 from app.schemas.user import OwnPatch, UserCreate, UserListQuery, UserPatch, UserReplace
 from app.services.auth import Authenticator
-from app.services.changes import Actor, IfMatch, Once, answer, audit, conflicts, detach, lock, once, read
+from app.services.changes import Actor, IfMatch, Once, answer, audit, conflicts, detach, lock, once
 
 
 def hash_password(password: SecretStr, *, rounds: int) -> str:
     return bcrypt.hashpw(password.get_secret_value().encode(), bcrypt.gensalt(rounds)).decode()
 
 
-def read_user(session: Session, user_id: uuid.UUID) -> Answer:
-    return read(session, USER, user_id)
+def read_user(database: Database, user_id: uuid.UUID) -> Answer:
+    return answer(database, USER, user_id)
 
 
-def list_users(session: Session, query: UserListQuery) -> Rows:
-    with session.begin():
-        return fetch_users(session, query)
+def list_users(database: Database, query: UserListQuery) -> Rows:
+    return fetch_users(database, query)
 
 
 def create_user(session: Session, body: UserCreate, *, actor: Actor, rounds: int, key: Once | None = None) -> Answer:

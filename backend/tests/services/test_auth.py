@@ -42,7 +42,9 @@ def login(authenticator: Authenticator, session: Session, *, email: str = EMAIL,
 
 
 def whose(authenticator: Authenticator, session: Session, token: str | None) -> uuid.UUID:
-    return authenticator.authenticate(session, authenticator.verify(token), client=None, request_id=None).user_id
+    claims = authenticator.verify(token)
+    with session.begin():
+        return authenticator.authenticate(session, claims, client=None, request_id=None).user_id
 
 
 def test_a_token_leads_back_to_its_user_as_they_are_now(session: Session, user: User) -> None:

@@ -285,3 +285,10 @@ class UploadMismatchError(LandfallError):
     status = 422
     title = "The upload is not what was announced"
     detail = "The uploaded {what} is {actual}, announced was {expected}. Upload it again."
+
+
+class NotOnSqliteError(LandfallError):
+    type = "not-on-sqlite"
+    status = 501
+    title = "Not available on SQLite"
+    detail = "{what} need PostgreSQL with PostGIS, and this service runs on SQLite. Set DATABASE_URL."

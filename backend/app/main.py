@@ -12,7 +12,7 @@ from anyio import to_thread
 from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
 
-from app.api import artifact_store, artifacts, audit_events, auth, health, problems, sites, tasks, users
+from app.api import artifact_store, artifacts, audit_events, auth, health, problems, sites, tasks, tiles, users
 from app.artifacts.local import LocalStorage
 from app.artifacts.storage_factory import create_storage
 from app.db.schema_state import SchemaInspector
@@ -91,6 +91,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for module in (auth, users, sites, tasks, artifacts, audit_events, health):
         api.include_router(module.router)
     app.include_router(api)
+    app.include_router(tiles.router)
     app.include_router(health.probes)
     problems.install(app)
     install_edge(app, settings=settings, metrics=metrics)

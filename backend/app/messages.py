@@ -41,10 +41,10 @@ def translate(template: str, language: Language) -> str:
 
 
 def fill(template: str, *, params: Mapping[str, Any], language: Language) -> str:
-    """Translate, then fill the placeholders; the `noun` among the parameters is a word of ours, so translated too."""
+    """Translate, then fill the placeholders; `noun` and `what` among them are words of ours, so translated too."""
     values = dict(params)
-    if "noun" in values:
-        values["noun"] = translate(str(values["noun"]), language)
+    for word in values.keys() & {"noun", "what"}:
+        values[word] = translate(str(values[word]), language)
     return translate(template, language).format(**values)
 
 

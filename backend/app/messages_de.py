@@ -132,6 +132,12 @@ TEMPLATES: Final[Mapping[str, str]] = {
     "Must be one of: {expected}.": "Muss eines von diesen sein: {expected}.",
     "user": "Benutzer",
     "site": "Standort",
+    "tile": "Kachel",
+    "Vector tiles": "Vektorkacheln",
+    "Not available on SQLite": "Mit SQLite nicht verfügbar",
+    "{what} need PostgreSQL with PostGIS, and this service runs on SQLite. Set DATABASE_URL.": (
+        "Nur mit PostgreSQL und PostGIS verfügbar: {what}. Dieser Dienst läuft mit SQLite: Setze DATABASE_URL."
+    ),
     "task": "Aufgabe",
     "artifact": "Datei",
 }
@@ -211,6 +217,7 @@ FIELD_MESSAGES: Final[Mapping[str, str]] = {
     "json_text": "Texte dürfen weder NUL noch ein halbes Surrogatpaar enthalten",
     "datetime_iso": "Muss ein Zeitpunkt nach ISO 8601 sein, etwa 2026-11-30T08:00:00Z",
     "datetime_range": "Die Zeit muss zwischen den Jahren 1900 und 9000 liegen",
+    "property_unknown": "Unbekannte Eigenschaft: {name}. Es gibt {known}",
     "password_too_short": "Das Passwort braucht mindestens {limit} Zeichen",
     "password_too_long": "Das Passwort darf höchstens {limit} Bytes haben und weder NUL noch ein halbes Surrogatpaar",
 }

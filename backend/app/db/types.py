@@ -36,6 +36,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from app.errors import NotOnSqliteError
+
 Database = Connection | Session  # whatever runs a query in its caller's transaction
 
 
@@ -262,3 +264,9 @@ def fetch_joined(database: Database, page: Select[Any], *, limit: int, backward:
     text, count, *edges = database.execute(select(*values).select_from(numbered)).one()
     first, last = ((edges[0], edges[1]), (edges[2], edges[3])) if count else (None, None)
     return Joined(text=text, count=min(count, limit), more=count > limit, first=first, last=last)
+
+
+def demand_postgis(database: Database, *, what: str) -> None:
+    """Raises `NotOnSqliteError` for what only PostGIS can do; `what` is in the plural."""
+    if not is_postgresql(database):
+        raise NotOnSqliteError(what=what)

@@ -1,0 +1,91 @@
+"""Vector tiles of sites; each is asked for again, and mostly answered by 304, since an editor must see their change."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from app.api.answers import ETAG_HEADER, GUARDED, READING, documented
+from app.deps import ETAG, DbSession, Viewer
+from app.errors import NotOnSqliteError
+from app.queries.tiles import Place
+from app.schemas.tile import MAX_ZOOM, PROPERTIES, TileJson, TileQuery, VectorLayer
+from app.services import tiles as service
+
+router = APIRouter(prefix="/tiles/sites", tags=["tiles"])
+
+MVT = "application/vnd.mapbox-vector-tile"
+MIN_COMPRESSED_BYTES = 1024  # smaller ones go out in one packet anyway
+# Of a tile of 40 kB, level 1 leaves 42 % in 0.12 ms, level 5 38 % in 0.5 ms.
+COMPRESSION_LEVEL = 1
+CACHING = {"Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
+ZIPPED = "-gzip"  # the end of a tag: a strong one is of these very bytes
+NO_GZIP = re.compile(r"gzip\s*;\s*q=0(\.0*)?\s*(,|$)")
+
+Zoom = Annotated[int, Path(ge=0, le=MAX_ZOOM, description="The zoom level.")]
+Column = Annotated[int, Path(ge=0, lt=2**MAX_ZOOM, description="The column, from the west.")]
+Row = Annotated[int, Path(ge=0, lt=2**MAX_ZOOM, description="The row, from the north.")]
+
+
+class TileResponse(Response):
+    media_type = MVT
+
+
+@router.get("/tilejson.json", responses=documented(*GUARDED, NotOnSqliteError), summary="Describe the tiles")
+def describe_tiles(
+    request: Request, query: Annotated[TileQuery, Query()], session: DbSession, actor: Viewer
+) -> TileJson:
+    """TileJSON of the tiles with the same parameters."""
+    service.demand_tiles(session)
+    address = f"{request.url.replace(path=router.prefix, query='')}/{{z}}/{{x}}/{{y}}.mvt"
+    parameters = f"?{request.url.query}" if request.url.query else ""
+    fields = {name: PROPERTIES[name] for name in query.names}
+    return TileJson(tiles=[address + parameters], vector_layers=[VectorLayer(fields=fields)])
+
+
+@router.get(
+    "/{z}/{x}/{y}.mvt",
+    response_class=TileResponse,
+    responses=documented(*READING, NotOnSqliteError, headers=ETAG_HEADER, not_modified=True)
+    | {204: {"description": "There is nothing here.", "headers": ETAG_HEADER}},
+    summary="Read a tile",
+)
+def read_tile(
+    request: Request,
+    z: Zoom,
+    x: Column,
+    y: Row,
+    query: Annotated[TileQuery, Query()],
+    session: DbSession,
+    actor: Viewer,
+) -> Response:
+    place = Place(zoom=z, x=x, y=y)
+    takes_gzip = _takes_gzip(request.headers.get("accept-encoding", ""))
+    condition = request.headers.get("if-none-match")
+    if condition is not None:
+        tag = service.find_tag(session, place, query)
+        if kept := _kept(condition, tag, takes_gzip=takes_gzip):
+            return Response(status_code=304, headers={"ETag": f'"{kept}"', **CACHING})
+    tile = service.read_tile(session, place, query)
+    headers = {"ETag": f'"{tile.tag}"', **CACHING}
+    if not tile.content:
+        return Response(status_code=204, headers=headers)
+    if not takes_gzip or len(tile.content) < MIN_COMPRESSED_BYTES:
+        return TileResponse(tile.content, headers=headers)
+    headers |= {"ETag": f'"{tile.tag}{ZIPPED}"', "Content-Encoding": "gzip"}
+    return TileResponse(gzip.compress(tile.content, COMPRESSION_LEVEL, mtime=0), headers=headers)
+
+
+def _takes_gzip(accepted: str) -> bool:
+    return "gzip" in accepted and NO_GZIP.search(accepted) is None
+
+
+def _kept(condition: str, tag: str, *, takes_gzip: bool) -> str | None:
+    """Which tag of the tile, as this client may be sent it, the client has already; None for none."""
+    if condition.strip() == "*":
+        return tag
+    current = {tag, tag + ZIPPED} if takes_gzip else {tag}
+    return next((found for _, found in ETAG.findall(condition) if found in current), None)

@@ -46,10 +46,10 @@ class Place:
         return self._longitude(self.x - margin), south, self._longitude(self.x + 1 + margin), north
 
     def _longitude(self, column: float) -> float:
-        return column / 2**self.zoom * 360 - 180
+        return column / (1 << self.zoom) * 360 - 180
 
     def _latitude(self, row: float) -> float:
-        return math.degrees(math.atan(math.sinh(math.pi * (1 - 2 * row / 2**self.zoom))))
+        return math.degrees(math.atan(math.sinh(math.pi * (1 - 2 * row / (1 << self.zoom)))))
 
 
 VERSION: ColumnElement[str] = select(
@@ -81,7 +81,7 @@ def fetch_tile(
         "south": south,
         "east": east,
         "north": north,
-        "pixel": 360 / 2**place.zoom / PIXELS,
+        "pixel": 360 / (1 << place.zoom) / PIXELS,
         "kinds": list(kinds),
         "owner_id": owner_id,
     }
@@ -90,9 +90,11 @@ def fetch_tile(
 
 
 @lru_cache(maxsize=256)
-def _statement(properties: Sequence[str], *, by_kind: bool, by_owner: bool, largest_first: bool) -> Select[Any]:
-    box: Function[Any] = Function("ST_MakeEnvelope", *map(bindparam, ("west", "south", "east", "north")), SRID)
-    tile: Function[Any] = Function("ST_TileEnvelope", *map(bindparam, ("zoom", "x", "y")))
+def _statement(properties: Sequence[str], *, by_kind: bool, by_owner: bool, largest_first: bool) -> Select[str, bytes]:
+    bounds: list[ColumnElement[float]] = [bindparam(name) for name in ("west", "south", "east", "north")]
+    box: Function[Any] = Function("ST_MakeEnvelope", *bounds, SRID)
+    address: list[ColumnElement[int]] = [bindparam(name) for name in ("zoom", "x", "y")]
+    tile: Function[Any] = Function("ST_TileEnvelope", *address)
     projected: Function[Any] = Function("ST_Transform", _shape(), WEB_MERCATOR)
     drawn: Function[Any] = Function("ST_AsMVTGeom", projected, tile, EXTENT, BUFFER, literal_column("true"))
     feature = (
@@ -113,7 +115,7 @@ def _statement(properties: Sequence[str], *, by_kind: bool, by_owner: bool, larg
 def _shape() -> ColumnElement[Any]:
     """What is drawn of a site: what is smaller than a pixel is a point, since it would vanish between two units."""
     pixel: ColumnElement[float] = bindparam("pixel")
-    box = [Function(f"ST_{side}", Site.geom) for side in ("XMin", "YMin", "XMax", "YMax")]
+    box: list[Function[Any]] = [Function(f"ST_{side}", Site.geom) for side in ("XMin", "YMin", "XMax", "YMax")]
     centre: Function[Any] = Function("ST_Centroid", Function("ST_MakeEnvelope", *box, SRID))
     world: Function[Any] = Function("ST_MakeEnvelope", -180.0, -POLE, 180.0, POLE, SRID)
     return case(
@@ -132,7 +134,7 @@ def _extent(axis: str) -> ColumnElement[float]:
 
 def _property(name: str) -> ColumnElement[str]:
     """A column as a tile can hold it: numbers and texts."""
-    column = getattr(Site, name)
+    column: ColumnElement[Any] = getattr(Site, name)
     if name in {"created_at", "updated_at"}:
         form = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
         return func.to_char(func.timezone("UTC", column), form).label(name)

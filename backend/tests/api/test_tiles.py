@@ -1,0 +1,202 @@
+"""Vector tiles: what is on them, and where."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import shapely
+from shapely.geometry import shape
+from sqlalchemy import text
+
+from app.queries.tiles import MAX_FEATURES
+from tests.support.api import Api, point, problem_of, site, wrong_fields
+from tests.support.tiles import BERLIN, EXTENT, TILES, circle, features, get, names, position, to_degrees, to_units
+
+pytestmark = pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+
+# --- geometry ------------------------------------------------------------------------------------------------------
+
+SQUARE = [[13.4, 52.5], [13.5, 52.5], [13.5, 52.6], [13.4, 52.6], [13.4, 52.5]]
+HOLE = [[13.43, 52.53], [13.43, 52.57], [13.47, 52.57], [13.47, 52.53], [13.43, 52.53]]
+ISLAND = [[13.52, 52.5], [13.6, 52.5], [13.6, 52.6], [13.52, 52.5]]
+
+
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        point(13.4, 52.5),
+        {"type": "MultiPoint", "coordinates": [[13.4, 52.5], [13.5, 52.6]]},
+        {"type": "LineString", "coordinates": [[13.4, 52.5], [13.45, 52.6], [13.5, 52.5]]},
+        {"type": "MultiLineString", "coordinates": [SQUARE[:2], SQUARE[2:4]]},
+        {"type": "Polygon", "coordinates": [SQUARE, HOLE]},
+        {"type": "MultiPolygon", "coordinates": [[SQUARE, HOLE], [ISLAND]]},
+        circle(BERLIN, 2000, 2000, 700),
+    ],
+    ids=["point", "points", "line", "lines", "polygon", "polygons", "circle"],
+)
+def test_a_site_is_drawn_where_the_projection_puts_it(api: Api, geometry: dict[str, Any]) -> None:
+    api.editor.create("/sites", site(geometry))
+    (feature,) = features(api)
+    assert feature["geometry"]["type"] == geometry["type"]
+    drawn, expected = shape(feature["geometry"]), to_units(BERLIN, shape(geometry))
+    assert drawn.hausdorff_distance(expected) <= math.sqrt(0.5) + 1e-6  # rounded to whole units
+
+
+def test_what_lies_across_an_edge_is_in_both_tiles_and_whole_within_their_buffers(api: Api) -> None:
+    zoom, x, y = BERLIN
+    across = circle(BERLIN, EXTENT, 2000, 1000)
+    api.editor.create("/sites", site(across))
+    for place in (BERLIN, (zoom, x + 1, y)):
+        (feature,) = features(api, place)
+        seen = to_units(place, shape(across)).intersection(shapely.box(-256, -256, EXTENT + 256, EXTENT + 256))
+        assert shape(feature["geometry"]).hausdorff_distance(seen) <= 1.5
+    assert features(api, (zoom, x + 2, y)) == []
+
+
+@pytest.mark.parametrize(("distance", "drawn"), [(250, 4), (262, 0)])
+def test_a_tile_has_what_lies_within_its_buffer(api: Api, distance: int, drawn: int) -> None:
+    for column, row in ((-distance, 7), (EXTENT + distance, 7), (7, -distance), (7, EXTENT + distance)):
+        api.editor.create("/sites", site(point(*to_degrees(BERLIN, column, row))))
+    assert len(features(api)) == drawn
+
+
+def test_what_reaches_a_pole_is_drawn_up_to_the_edge_of_the_map(api: Api) -> None:
+    for sign, row in ((1, 0), (-1, 3)):
+        cap = [[10, 80 * sign], [30, 80 * sign], [30, 90 * sign], [10, 90 * sign], [10, 80 * sign]]
+        made = site({"type": "Polygon", "coordinates": [cap[::-sign]]}, name=str(sign))
+        api.editor.create("/sites", made)
+        (feature,) = features(api, (2, 2, row))
+        edge = -256 if sign == 1 else EXTENT + 256
+        west, south, east, north = shape(feature["geometry"]).bounds
+        left, low = position((2, 2, row), 10, 80 * sign)
+        right, _ = position((2, 2, row), 30, 80 * sign)
+        assert (west, east) == pytest.approx((left, right), abs=1)
+        assert {round(south), round(north)} == {edge, round(low)}
+
+
+def test_the_poles_themselves_and_what_lies_beyond_the_map_are_on_no_tile(api: Api) -> None:
+    for lat in (90, -90, 89.5, -88):
+        api.editor.create("/sites", site(point(0, lat)))
+    assert features(api, (0, 0, 0)) == []
+
+
+def test_each_side_of_the_antimeridian_is_on_its_own_side_of_the_map(api: Api) -> None:
+    api.editor.create("/sites", site(point(180, 1), name="east"))
+    api.editor.create("/sites", site(point(-180, 1), name="west"))
+    around = [[-180, -10], [180, -10], [180, -5], [-180, -5], [-180, -10]]
+    api.editor.create("/sites", site({"type": "Polygon", "coordinates": [around]}, name="around"))
+    assert names(api, (5, 0, 15)) == {"west"}
+    assert names(api, (5, 31, 15)) == {"east"}
+    assert names(api, (0, 0, 0)) == {"east", "west", "around"}
+    assert names(api, (5, 7, 16)) == {"around"}
+
+
+def test_a_site_smaller_than_a_pixel_is_a_point(api: Api) -> None:
+    api.editor.create("/sites", site(circle(BERLIN, 2048, 2048, 100)))
+    zoom, x, y = BERLIN
+    assert features(api)[0]["geometry"]["type"] == "Polygon"
+    above = (zoom - 6, x >> 6, y >> 6)
+    (small,) = features(api, above)
+    assert small["geometry"]["type"] == "Point"
+    expected = to_units(above, shapely.Point(to_degrees(BERLIN, 2048, 2048)))
+    assert shape(small["geometry"]).distance(expected) <= 1
+
+
+def test_a_tile_with_too_many_sites_has_the_largest(api: Api) -> None:
+    with api.app.state.database.engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO sites (id, owner_id, name, kind, properties, geom)"
+                " SELECT gen_random_uuid(), :owner, 'small', 'k', '{}',"
+                " ST_SetSRID(ST_Point(n % 300 - 150, n % 140 - 70), 4326) FROM generate_series(0, :count) n"
+            ),
+            {"owner": api.editor.id, "count": MAX_FEATURES},
+        )
+    api.editor.create("/sites", site(circle((0, 0, 0), 2048, 2048, 500), name="large"))
+    api.editor.create("/sites", site(circle((0, 0, 0), 1000, 2048, 300), name="middle"))
+    found = [feature["properties"]["name"] for feature in features(api, (0, 0, 0))]
+    assert len(found) == MAX_FEATURES
+    assert {"large", "middle"} <= set(found)
+
+
+# --- properties and filters ----------------------------------------------------------------------------------------
+
+
+def test_a_feature_has_its_id_name_and_kind(api: Api) -> None:
+    made = api.editor.create("/sites", site(name="Wörlitz 7"))
+    (feature,) = features(api)
+    assert feature["properties"] == {"id": made["id"], "name": "Wörlitz 7", "kind": "pump"}
+
+
+def test_a_feature_has_the_properties_that_were_asked_for(api: Api) -> None:
+    made = api.editor.create("/sites", site(external_id="P-7"))
+    asked = ("external_id", "owner_id", "version", "created_at", "updated_at")
+    (feature,) = features(api, properties=",".join(asked))
+    expected = {name: made["properties"][name] for name in asked}
+    assert feature["properties"] == {"id": made["id"], **expected}
+    (feature,) = features(api, properties="")
+    assert feature["properties"] == {"id": made["id"]}
+
+
+def test_what_is_null_is_left_out(api: Api) -> None:
+    made = api.editor.create("/sites", site())
+    (feature,) = features(api, properties="external_id")
+    assert feature["properties"] == {"id": made["id"]}
+
+
+@pytest.mark.parametrize("asked", ["geom", "name,password", "name,,kind", "properties"])
+def test_a_property_that_there_is_not_is_refused_with_those_that_there_are(api: Api, asked: str) -> None:
+    answer = get(api.viewer, BERLIN, properties=asked)
+    assert wrong_fields(answer) == [("query.properties", "property_unknown")]
+    assert "id, name, kind, external_id, owner_id, version, created_at, updated_at" in answer.text
+
+
+def test_sites_are_chosen_by_kind_and_owner(api: Api) -> None:
+    api.editor.create("/sites", site(name="a", kind="pump"))
+    api.editor.create("/sites", site(name="b", kind="well"))
+    api.admin.create("/sites", site(name="c", kind="it's"))
+    assert names(api) == {"a", "b", "c"}
+    assert names(api, kind="well") == {"b"}
+    assert names(api, kind=["well", "it's"]) == {"b", "c"}
+    assert names(api, owner_id=api.editor.id) == {"a", "b"}
+    assert names(api, owner_id=api.editor.id, kind="it's") == set()
+
+
+# --- addresses -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", [(0, 1, 0), (0, 0, 1), (3, 8, 0), (3, 0, 8)])
+def test_a_tile_outside_of_its_zoom_is_not_found(api: Api, place: tuple[int, int, int]) -> None:
+    answer = get(api.viewer, place, headers={"If-None-Match": "*"})
+    assert problem_of(answer) == (404, "not-found")
+    assert "/".join(map(str, place)) in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("place", "part"), [((23, 0, 0), "z"), ((-1, 0, 0), "z"), ((3, -1, 0), "x"), ((3, 0, 2**22), "y")]
+)
+def test_a_tile_of_no_zoom_at_all_is_refused(api: Api, place: tuple[int, int, int], part: str) -> None:
+    assert [where for where, _ in wrong_fields(get(api.viewer, place))] == [f"path.{part}"]
+
+
+def test_the_deepest_zoom_has_tiles(api: Api) -> None:
+    api.editor.create("/sites", site(point(0.00001, -0.00001)))
+    (feature,) = features(api, (22, 2**21, 2**21))
+    expected = to_units((22, 2**21, 2**21), shapely.Point(0.00001, -0.00001))
+    assert shape(feature["geometry"]).distance(expected) <= 1
+
+
+def test_tilejson_says_where_tiles_of_the_same_parameters_are(api: Api) -> None:
+    described = api.viewer.read(f"{TILES}/tilejson.json", params={"properties": "version", "kind": ["a", "b"]})
+    assert described["tilejson"] == "3.0.0"
+    assert described["tiles"] == [f"{TILES}/{{z}}/{{x}}/{{y}}.mvt?properties=version&kind=a&kind=b"]
+    assert (described["minzoom"], described["maxzoom"], described["attribution"]) == (0, 22, "")
+    ((layer),) = described["vector_layers"]
+    assert (layer["id"], set(layer["fields"])) == ("sites", {"id", "version"})
+
+
+@pytest.mark.parametrize("path", ["0/0/0.mvt", "tilejson.json"])
+def test_tiles_are_for_those_who_are_logged_in(api: Api, path: str) -> None:
+    assert problem_of(api.anonymous.get(f"{TILES}/{path}")) == (401, "invalid-token")

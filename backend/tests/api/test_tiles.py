@@ -104,6 +104,16 @@ def test_a_site_smaller_than_a_pixel_is_a_point(api: Api) -> None:
     assert shape(small["geometry"]).distance(expected) <= 1
 
 
+def test_of_many_points_a_tile_has_those_that_can_be_seen(api: Api) -> None:
+    ring = [(2048 + 1500 * math.cos(n * math.pi / 500), 2048 + 1500 * math.sin(n * math.pi / 500)) for n in range(1000)]
+    geometry = {"type": "Polygon", "coordinates": [[to_degrees(BERLIN, *each) for each in [*ring, ring[0]]]]}
+    api.editor.create("/sites", site(geometry))
+    (feature,) = features(api)
+    drawn = shape(feature["geometry"])
+    assert drawn.hausdorff_distance(to_units(BERLIN, shape(geometry))) <= 2
+    assert 50 < shapely.get_num_coordinates(drawn) < 250
+
+
 def test_a_tile_with_too_many_sites_has_the_largest(api: Api) -> None:
     with api.app.state.database.engine.begin() as connection:
         connection.execute(

@@ -104,11 +104,13 @@ def test_there_are_never_more_rows_than_there_were_writers_at_once(engine: Engin
 
 
 def test_a_transaction_of_many_writes_takes_one_row(engine: Engine) -> None:
-    with engine.connect() as long:
-        for _ in range(5):
-            run(long, INSERT)
-            with engine.begin() as short:
-                run(short, INSERT)
+    with engine.connect() as short, engine.connect() as long:
+        run(short, INSERT)
+        run(long, INSERT)
+        short.commit()
+        run(long, INSERT)
+        run(short, INSERT)
+        short.commit()
         long.commit()
     assert slots(engine) == 2
 
@@ -121,6 +123,16 @@ def test_the_next_transaction_of_a_connection_changes_the_version_again(engine: 
             connection.commit()
             seen.append(version(engine))
     assert len(set(seen)) == 3
+
+
+def test_what_another_transaction_left_in_the_session_does_not_count(engine: Engine) -> None:
+    before = version(engine)
+    with engine.connect() as connection:
+        run(connection, "SET landfall.sites_stamped_by = '7'")
+        connection.commit()
+        run(connection, INSERT)
+        connection.commit()
+    assert version(engine) != before
 
 
 def test_a_version_never_comes_again_with_other_rows(engine: Engine) -> None:

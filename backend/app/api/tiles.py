@@ -9,7 +9,8 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from app.api.answers import ETAG_HEADER, GUARDED, READING, documented
-from app.deps import ETAG, DbSession, Viewer
+from app.db.types import Database
+from app.deps import ETAG, ViewerReads
 from app.errors import NotOnSqliteError
 from app.queries.tiles import Place
 from app.schemas.tile import MAX_ZOOM, PROPERTIES, TileJson, TileQuery, VectorLayer
@@ -35,11 +36,9 @@ class TileResponse(Response):
 
 
 @router.get("/tilejson.json", responses=documented(*GUARDED, NotOnSqliteError), summary="Describe the tiles")
-def describe_tiles(
-    request: Request, query: Annotated[TileQuery, Query()], session: DbSession, actor: Viewer
-) -> TileJson:
+async def describe_tiles(request: Request, query: Annotated[TileQuery, Query()], reads: ViewerReads) -> TileJson:
     """TileJSON of the tiles with the same parameters."""
-    service.demand_tiles(session)
+    await reads(lambda database, _: service.demand_tiles(database))
     address = f"{request.url.replace(path=router.prefix, query='')}/{{z}}/{{x}}/{{y}}.mvt"
     parameters = f"?{request.url.query}" if request.url.query else ""
     fields = {name: PROPERTIES[name] for name in query.names}
@@ -53,23 +52,21 @@ def describe_tiles(
     | {204: {"description": "There is nothing here.", "headers": ETAG_HEADER}},
     summary="Read a tile",
 )
-def read_tile(
-    request: Request,
-    z: Zoom,
-    x: Column,
-    y: Row,
-    query: Annotated[TileQuery, Query()],
-    session: DbSession,
-    actor: Viewer,
+async def read_tile(
+    request: Request, z: Zoom, x: Column, y: Row, query: Annotated[TileQuery, Query()], reads: ViewerReads
 ) -> Response:
     place = Place(zoom=z, x=x, y=y)
+    return await reads(lambda database, _: _answer(database, request, place, query))
+
+
+def _answer(database: Database, request: Request, place: Place, query: TileQuery) -> Response:
     takes_gzip = _takes_gzip(request.headers.get("accept-encoding", ""))
     condition = request.headers.get("if-none-match")
     if condition is not None:
-        tag = service.find_tag(session, place, query)
+        tag = service.find_tag(database, place, query)
         if kept := _kept(condition, tag, takes_gzip=takes_gzip):
             return Response(status_code=304, headers={"ETag": f'"{kept}"', **CACHING})
-    tile = service.read_tile(session, place, query)
+    tile = service.read_tile(database, place, query)
     headers = {"ETag": f'"{tile.tag}"', **CACHING}
     if not tile.content:
         return Response(status_code=204, headers=headers)

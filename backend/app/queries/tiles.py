@@ -11,10 +11,9 @@ from typing import Any
 
 from sqlalchemy import ARRAY, Boolean, ColumnElement, Select, Text, any_, bindparam, case, func, literal_column, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
-from sqlalchemy.orm import Session
 from sqlalchemy.sql.functions import Function
 
-from app.db.types import Guid
+from app.db.types import Database, Guid
 from app.models import Site, SiteVersion
 from app.queries.sites import SRID
 
@@ -60,13 +59,13 @@ VERSION: ColumnElement[str] = select(
 ).scalar_subquery()
 
 
-def fetch_version(session: Session) -> str | None:
+def fetch_version(database: Database) -> str | None:
     """What changes with each commit that writes to the sites; None before the first one."""
-    return session.scalar(select(VERSION))
+    return database.scalar(select(VERSION))
 
 
 def fetch_tile(
-    session: Session, place: Place, *, properties: Sequence[str], kinds: Sequence[str], owner_id: uuid.UUID | None
+    database: Database, place: Place, *, properties: Sequence[str], kinds: Sequence[str], owner_id: uuid.UUID | None
 ) -> tuple[str | None, bytes]:
     """The version and the tile of one moment; the tile is empty where there is nothing."""
     statement = _statement(
@@ -89,7 +88,7 @@ def fetch_tile(
         "kinds": list(kinds),
         "owner_id": owner_id,
     }
-    version, tile = session.execute(statement, parameters).one()
+    version, tile = database.execute(statement, parameters).one()
     return version, bytes(tile)
 
 

@@ -3,9 +3,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from sqlalchemy.orm import Session
-
-from app.db.types import demand_postgis
+from app.db.types import Database, demand_postgis
 from app.errors import NotFoundError
 from app.queries.tiles import Place, fetch_tile, fetch_version
 from app.schemas.tile import TileQuery
@@ -21,30 +19,28 @@ class Tile:
     content: bytes
 
 
-def find_tag(session: Session, place: Place, query: TileQuery) -> str:
+def find_tag(database: Database, place: Place, query: TileQuery) -> str:
     """The tag that the tile has now, for next to no work; raises what `read_tile` does."""
-    _check(session, place)
-    with session.begin():
-        return _tag(fetch_version(session), place, query)
+    _check(database, place)
+    return _tag(fetch_version(database), place, query)
 
 
-def read_tile(session: Session, place: Place, query: TileQuery) -> Tile:
+def read_tile(database: Database, place: Place, query: TileQuery) -> Tile:
     """Raises `NotFoundError` for a place that the zoom has not, and `NotOnSqliteError`."""
-    _check(session, place)
-    with session.begin():
-        version, content = fetch_tile(session, place, properties=query.names, kinds=query.kind, owner_id=query.owner_id)
+    _check(database, place)
+    version, content = fetch_tile(database, place, properties=query.names, kinds=query.kind, owner_id=query.owner_id)
     return Tile(tag=_tag(version, place, query), content=content)
 
 
-def _check(session: Session, place: Place) -> None:
-    demand_tiles(session)
+def _check(database: Database, place: Place) -> None:
+    demand_tiles(database)
     if max(place.x, place.y) >= 2**place.zoom:
         raise NotFoundError(noun="tile", id=f"{place.zoom}/{place.x}/{place.y}")
 
 
-def demand_tiles(session: Session) -> None:
+def demand_tiles(database: Database) -> None:
     """Raises `NotOnSqliteError`."""
-    demand_postgis(session, what="Vector tiles")
+    demand_postgis(database, what="Vector tiles")
 
 
 def _tag(version: str | None, place: Place, query: TileQuery) -> str:

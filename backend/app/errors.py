@@ -82,6 +82,13 @@ class GeometryInvalidError(RequestInvalidError):
     detail = "The geometry cannot be stored: see errors."
 
 
+class FilterInvalidError(LandfallError):
+    type = "filter-invalid"
+    status = 400
+    title = "The filter is not valid"
+    detail = "The filter cannot be used: see errors."
+
+
 class CursorInvalidError(RequestInvalidError):
     type = "invalid-cursor"
     title = "The cursor is not valid"
@@ -291,4 +298,4 @@ class NotOnSqliteError(LandfallError):
     type = "not-on-sqlite"
     status = 501
     title = "Not available on SQLite"
-    detail = "{what} need PostgreSQL with PostGIS, and this service runs on SQLite. Set DATABASE_URL."
+    detail = "This service runs on SQLite, which cannot do this: {what}. Set DATABASE_URL to a PostgreSQL with PostGIS."

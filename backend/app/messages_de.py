@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from app.messages_de_filter import FILTER
 from app.messages_de_geometry import GEOMETRY
 
 # Titles, details, field messages and nouns, by their English template; a translation has the same placeholders.
 TEMPLATES: Final[Mapping[str, str]] = {
     **GEOMETRY,
+    **FILTER,
     "Internal error": "Interner Fehler",
     "Something went wrong here. Quote the request id when you report it.": (
         "Hier ist etwas schiefgegangen. Nenne bei einer Meldung bitte die Anfragenummer (request_id)."

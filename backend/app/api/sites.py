@@ -20,7 +20,7 @@ from app.api.answers import (
     resource,
 )
 from app.deps import DbSession, Editor, IfMatchHeader, OnceHeader, ViewerReads, require_json
-from app.errors import ConflictError, GeometryInvalidError
+from app.errors import ConflictError, FilterInvalidError, GeometryInvalidError, NotOnSqliteError
 from app.schemas.site import SiteListQuery, SiteOut, SitePage, SitePatch, SiteWrite
 from app.services import sites as service
 
@@ -33,7 +33,7 @@ OPENING = '{"type":"FeatureCollection","features":['
     "",
     response_model=SitePage,
     response_class=GeoJsonResponse,
-    responses=documented(*LISTING),
+    responses=documented(*LISTING, FilterInvalidError, NotOnSqliteError),
     summary="List sites",
 )
 async def list_sites(request: Request, query: Annotated[SiteListQuery, Query()], reads: ViewerReads) -> Response:

@@ -134,10 +134,11 @@ class DatabaseSessionManager:
 
             spatial_sqlite.register(connection)
             connection.create_function("lower", 1, _lower, deterministic=True)  # its own knows ASCII only
+            connection.create_function("casefold", 1, _casefold, deterministic=True)
             # Refused at once while another process writes in the old mode: the mode is the file's, and can wait.
             with suppress(sqlite3.OperationalError):
                 connection.cursor().execute("PRAGMA journal_mode = WAL")
-            for pragma in ("foreign_keys = ON", "synchronous = NORMAL"):
+            for pragma in ("foreign_keys = ON", "synchronous = NORMAL", "case_sensitive_like = ON"):
                 connection.cursor().execute(f"PRAGMA {pragma}")
         if self._to_announce:
             self._to_announce = False
@@ -156,6 +157,10 @@ class DatabaseSessionManager:
 
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
+
+
+def _casefold(value: object) -> object:
+    return value.casefold() if isinstance(value, str) else value
 
 
 def why(error: BaseException) -> str:

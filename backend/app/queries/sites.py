@@ -56,8 +56,12 @@ def geometry_from_wkb(wkb: bytes) -> ColumnElement[Any]:
     return Function("ST_GeomFromWKB", wkb, SRID)
 
 
-def fetch_sites(database: Database, query: SiteListQuery, *, area: Area) -> Rows:
+def fetch_sites(
+    database: Database, query: SiteListQuery, *, area: Area, condition: ColumnElement[bool] | None = None
+) -> Rows:
     where = _conditions(query, area)
+    if condition is not None:
+        where.append(condition)
     return fetch_rows(database, row=SITE.row, where=where, id_column=Site.id, keys=KEYS, sort=query.sort, query=query)
 
 
@@ -72,7 +76,7 @@ def _conditions(query: SiteListQuery, area: Area) -> list[ColumnElement[bool]]:
     if query.text:
         where.append(Site.name.icontains(query.text, autoescape=True))
     if area.boxes:
-        where.append(or_(*(_meets(box) for box in area.boxes)))
+        where.append(or_(*(meets(box) for box in area.boxes)))
     if area.near:
         point, metres = area.near
         here: Function[Any] = Function("geography", Site.geom)
@@ -81,5 +85,5 @@ def _conditions(query: SiteListQuery, area: Area) -> list[ColumnElement[bool]]:
     return where
 
 
-def _meets(box: Sequence[float]) -> ColumnElement[bool]:
+def meets(box: Sequence[float]) -> ColumnElement[bool]:
     return Function("ST_Intersects", Site.geom, Function("ST_MakeEnvelope", *box, SRID), type_=Boolean())

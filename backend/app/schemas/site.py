@@ -96,4 +96,10 @@ class SiteListQuery(ListQuery):
         None, max_length=200, description="`lon,lat,metres`: within this distance.", examples=["13.4,52.5,1000"]
     )
     text: ShortText | None = Field(None, description="In the name, in any case.")
+    filter: str | None = Field(
+        None,
+        description="A condition in CQL2 (OGC 21-065).",
+        examples=["kind = 'pump' AND CASEI(name) LIKE CASEI('%station%')"],
+    )
+    filter_lang: Literal["cql2-text", "cql2-json"] = Field("cql2-text", description="The language of `filter`.")
     sort: SiteSort = Field("-created_at", description="Order; a leading minus reverses it.")

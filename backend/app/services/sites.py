@@ -13,6 +13,7 @@ from app.queries.paging import Rows
 from app.queries.sites import SITE, Area, fetch_sites, geometry_from_wkb
 from app.schemas.site import SiteListQuery, SitePatch, SiteWrite
 from app.services.changes import Actor, IfMatch, Once, answer, audit, conflicts, detach, lock, once
+from app.services.cql2 import compile_filter
 from app.services.geometry import parse_bbox, parse_geometry, parse_near
 
 GEOMETRY_LOC = ("body", "geometry")
@@ -29,7 +30,8 @@ def list_sites(database: Database, query: SiteListQuery) -> Rows:
     if query.near is not None:
         lon, lat, metres = parse_near(query.near)
         near = (shapely.to_wkb(shapely.Point(lon, lat)), metres)
-    return fetch_sites(database, query, area=Area(boxes=boxes, near=near))
+    condition = compile_filter(query.filter, lang=query.filter_lang) if query.filter is not None else None
+    return fetch_sites(database, query, area=Area(boxes=boxes, near=near), condition=condition)
 
 
 def create_site(session: Session, body: SiteWrite, *, actor: Actor, key: Once | None = None) -> Answer:

@@ -1,0 +1,42 @@
+"""Filters of sites in CQL2 (OGC 21-065): parsed by the package cql2, compiled to SQL through a whitelist.
+
+Of the package only its parser is used: its own SQL inlines literals and passes any function through.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import ColumnElement
+
+from app.services.cql2.compiler import Compiler
+from app.services.cql2.operands import QUERYABLES, Queryable
+from app.services.cql2.parsing import FilterLang, parse
+
+__all__ = ["CONFORMANCE", "QUERYABLES", "FilterLang", "Queryable", "compile_filter"]
+
+# Conformance classes that are met; on SQLite without the spatial ones but basic-spatial-functions for a BBOX.
+CONFORMANCE: Final = tuple(
+    f"http://www.opengis.net/spec/cql2/1.0/conf/{name}"
+    for name in (
+        "cql2-text",
+        "cql2-json",
+        "basic-cql2",
+        "advanced-comparison-operators",
+        "case-insensitive-comparison",
+        "basic-spatial-functions",
+        "basic-spatial-functions-plus",
+        "spatial-functions",
+        "temporal-functions",
+        "property-property",
+    )
+)
+
+
+def compile_filter(text_or_json: str, *, lang: FilterLang, crs_srid: int = 4326) -> ColumnElement[bool]:
+    """The condition on sites that a filter says; its values are bound parameters.
+
+    Geometries in the filter are in `crs_srid`, longitude or easting first. Raises `FilterInvalidError`; the condition
+    raises `NotOnSqliteError` when it is compiled for SQLite with other spatial functions than s_intersects with a BBOX.
+    """
+    return Compiler(crs_srid=crs_srid).predicate(parse(text_or_json, lang=lang), ())

@@ -14,6 +14,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from app.db.types import Guid
 from app.models import Site
+from app.schemas.common import is_storable
 from app.services.cql2.faults import Fault, Path, refused, show
 from app.services.geometry import Box
 
@@ -79,6 +80,8 @@ def scalar_literal(value: Any, path: Path) -> Operand:
         case bool():
             return operand("boolean", value, literal(value, Boolean))
         case str():
+            if not is_storable(value):  # JSON spells NUL by an escape
+                raise refused(Fault.UNSTORABLE, path)
             return operand("string", value, literal(value, Text), text=value)
         case int() | float():
             if not math.isfinite(value):

@@ -31,7 +31,7 @@ TOKEN = re.compile(
     r"(?P<string>'(?:''|\\.|[^'\\])*')"
     r'|(?P<name>"(?:""|[^"])*"|[^\W\d][\w.:]*)'
     r"|(?P<number>\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)"
-    r"|(?P<open>\()|(?P<close>\))|(?P<operator>[-+*/%^<>=!]+)",
+    r"|(?P<open>\()|(?P<close>\))|(?P<operator>[-+*/%^<>=!])",
     re.DOTALL,
 )
 # OGC 21-065, /req/cql2-text/escaping; the parser knows '' only. Other backslashes are left to LIKE.

@@ -42,13 +42,13 @@ RELATIONS: Final[Mapping[str, Relation]] = {
 INTERVAL_RELATIONS: Final[Mapping[str, Relation]] = {
     "t_contains": lambda a, b: and_(a.sql < b.sql, a.end > b.end),
     "t_during": lambda a, b: and_(a.sql > b.sql, a.end < b.end),
-    "t_finishedby": lambda a, b: and_(a.sql < b.sql, a.end == b.end),
+    "t_finishedBy": lambda a, b: and_(a.sql < b.sql, a.end == b.end),
     "t_finishes": lambda a, b: and_(a.sql > b.sql, a.end == b.end),
     "t_meets": lambda a, b: a.end == b.sql,
-    "t_metby": lambda a, b: a.sql == b.end,
-    "t_overlappedby": lambda a, b: and_(b.sql < a.sql, a.sql < b.end, b.end < a.end),
+    "t_metBy": lambda a, b: a.sql == b.end,
+    "t_overlappedBy": lambda a, b: and_(b.sql < a.sql, a.sql < b.end, b.end < a.end),
     "t_overlaps": lambda a, b: and_(a.sql < b.sql, b.sql < a.end, a.end < b.end),
-    "t_startedby": lambda a, b: and_(a.sql == b.sql, a.end > b.end),
+    "t_startedBy": lambda a, b: and_(a.sql == b.sql, a.end > b.end),
     "t_starts": lambda a, b: and_(a.sql == b.sql, a.end < b.end),
 }
 

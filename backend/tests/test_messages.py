@@ -10,6 +10,7 @@ import pytest
 from app.errors import LandfallError
 from app.messages import fill, negotiate, translate
 from app.messages_de import TEMPLATES
+from app.services.cql2.faults import TEMPLATES as FILTER_TEMPLATES
 from app.services.geometry import TEMPLATES as GEOMETRY_TEMPLATES
 
 
@@ -46,6 +47,11 @@ def test_every_error_speaks_german(error: type[LandfallError]) -> None:
 
 @pytest.mark.parametrize("template", GEOMETRY_TEMPLATES)
 def test_every_fault_of_a_geometry_speaks_german(template: str) -> None:
+    assert translate(template, "de") != template
+
+
+@pytest.mark.parametrize("template", FILTER_TEMPLATES)
+def test_every_fault_of_a_filter_speaks_german(template: str) -> None:
     assert translate(template, "de") != template
 
 

@@ -13,6 +13,7 @@ from app.schemas.common import FreeForm, Input, ListQuery, Output, Page, ShortTe
 from app.schemas.geojson import Geometry
 
 SiteSort = Literal["created_at", "-created_at", "updated_at", "-updated_at", "name", "-name"]
+FilterLang = Literal["cql2-text", "cql2-json"]
 Name = Annotated[ShortText, Field(examples=["Pumping station 7"])]
 Kind = Annotated[ShortText, Field(examples=["pump"])]
 
@@ -101,5 +102,5 @@ class SiteListQuery(ListQuery):
         description="A condition in CQL2 (OGC 21-065).",
         examples=["kind = 'pump' AND CASEI(name) LIKE CASEI('%station%')"],
     )
-    filter_lang: Literal["cql2-text", "cql2-json"] = Field("cql2-text", description="The language of `filter`.")
+    filter_lang: FilterLang = Field("cql2-text", description="The language of `filter`.")
     sort: SiteSort = Field("-created_at", description="Order; a leading minus reverses it.")

@@ -9,13 +9,14 @@ from typing import Final
 
 from sqlalchemy import ColumnElement
 
+from app.schemas.site import FilterLang
 from app.services.cql2.compiler import Compiler
 from app.services.cql2.operands import QUERYABLES, Queryable
-from app.services.cql2.parsing import FilterLang, parse
+from app.services.cql2.parsing import parse
 
 __all__ = ["CONFORMANCE", "QUERYABLES", "FilterLang", "Queryable", "compile_filter"]
 
-# Conformance classes that are met; on SQLite without the spatial ones but basic-spatial-functions for a BBOX.
+# The conformance classes that are met; on SQLite without the spatial ones, of which it knows a BBOX only.
 CONFORMANCE: Final = tuple(
     f"http://www.opengis.net/spec/cql2/1.0/conf/{name}"
     for name in (

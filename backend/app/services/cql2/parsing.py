@@ -7,14 +7,13 @@ minute; some thousand operators in a chain overflow its stack, which kills the p
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Any
 
 import cql2
 
 from app.schemas.common import is_storable
+from app.schemas.site import FilterLang
 from app.services.cql2.faults import SHOWN_CHARACTERS, Fault, refused
-
-FilterLang = Literal["cql2-text", "cql2-json"]
 
 MAX_CHARACTERS = 8000
 MAX_DEPTH = 32  # levels of nesting

@@ -39,7 +39,7 @@ def names(api: Api, **params: Any) -> set[str]:
             {"Reservoir"},
         ),
     ],
-    ids=str,
+    ids=["null", "casei", "box", "box and bbox", "json"],
 )
 def test_a_filter_narrows_the_list(api: Api, three_sites: None, params: dict[str, str], found: set[str]) -> None:
     assert names(api, **params) == found

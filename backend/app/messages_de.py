@@ -135,10 +135,13 @@ TEMPLATES: Final[Mapping[str, str]] = {
     "user": "Benutzer",
     "site": "Standort",
     "tile": "Kachel",
-    "Vector tiles": "Vektorkacheln",
+    "vector tiles": "Vektorkacheln",
+    "spatial functions of CQL2 other than s_intersects with a BBOX": (
+        "räumliche Funktionen von CQL2 außer s_intersects mit einer BBOX"
+    ),
     "Not available on SQLite": "Mit SQLite nicht verfügbar",
-    "{what} need PostgreSQL with PostGIS, and this service runs on SQLite. Set DATABASE_URL.": (
-        "Nur mit PostgreSQL und PostGIS verfügbar: {what}. Dieser Dienst läuft mit SQLite: Setze DATABASE_URL."
+    "This service runs on SQLite, which cannot do this: {what}. Set DATABASE_URL to a PostgreSQL with PostGIS.": (
+        "Dieser Dienst läuft mit SQLite, das dies nicht kann: {what}. Setze DATABASE_URL auf PostgreSQL mit PostGIS."
     ),
     "task": "Aufgabe",
     "artifact": "Datei",

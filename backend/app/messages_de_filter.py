@@ -8,10 +8,6 @@ from typing import Final
 FILTER: Final[Mapping[str, str]] = {
     "The filter is not valid": "Der Filter ist ungültig",
     "The filter cannot be used: see errors.": "Der Filter ist nicht verwendbar: siehe errors.",
-    "Not available on SQLite": "Auf SQLite nicht verfügbar",
-    "This service runs on SQLite, which cannot do this: {what}. It needs PostgreSQL with PostGIS.": (
-        "Dieser Dienst läuft auf SQLite, das dies nicht kann: {what}. Es braucht PostgreSQL mit PostGIS."
-    ),
     "A filter may have {limit} characters at most.": "Ein Filter darf höchstens {limit} Zeichen haben.",
     "The filter is nested too deep. It may have {limit} levels at most, and fewer the longer it is: "
     "leave out parentheses that change nothing, or send cql2-json.": (

@@ -267,6 +267,6 @@ def fetch_joined(database: Database, page: Select[Any], *, limit: int, backward:
 
 
 def demand_postgis(database: Database, *, what: str) -> None:
-    """Raises `NotOnSqliteError` for what only PostGIS can do; `what` is in the plural."""
+    """Raises `NotOnSqliteError` for what only PostGIS can do."""
     if not is_postgresql(database):
         raise NotOnSqliteError(what=what)

@@ -40,7 +40,7 @@ def _check(database: Database, place: Place) -> None:
 
 def demand_tiles(database: Database) -> None:
     """Raises `NotOnSqliteError`."""
-    demand_postgis(database, what="Vector tiles")
+    demand_postgis(database, what="vector tiles")
 
 
 def _tag(version: str | None, place: Place, query: TileQuery) -> str:

@@ -5,15 +5,12 @@ The same code is a test (`tests/faults/test_overload.py`), which holds the ratio
 
 from __future__ import annotations
 
-import json
 import random
-import subprocess
-import sys
 import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 
@@ -28,13 +25,12 @@ from app.queries.sites import geometry_from_wkb
 from app.schemas.user import UserCreate
 from app.services.changes import Actor
 from app.services.users import create_user
-from benchmarks.support.generator import Plan, Shot
+from benchmarks.support.generator import Plan, Shot, generate
 from tests.support.postgres import PostgresServer, find_postgres
 from tests.support.secrets import USER_PASSWORD
 from tests.support.service import EMAIL, Service
 from tests.support.settings import make_settings
 
-BACKEND = Path(__file__).parents[1]
 SITES = 4_000
 SECONDS = 30.0
 CLOSED_CONNECTIONS = 15  # what admission lets in
@@ -90,33 +86,18 @@ class Figures:
         return [text for text, failed in checks.items() if failed]
 
 
-def generate(plan: Plan) -> tuple[list[Shot], list[Shot]]:
-    """Run the plan in a process of its own: answers, and answers to probes."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.support.generator"],
-        cwd=BACKEND,
-        input=json.dumps(asdict(plan)),
-        stdout=subprocess.PIPE,
-        check=True,
-        text=True,
-    )
-    results = json.loads(done.stdout)
-    return [Shot(**shot) for shot in results["answers"]], [Shot(**shot) for shot in results["probes"]]
-
-
-def measure(service: Service, *, seconds: float) -> Figures:
+def measure(service: Service, *, seconds: float, paths: Sequence[str] = ()) -> Figures:
     """The overload, and before and after it the capacity and the unloaded latency by closed loops."""
-    template = Plan(
-        port=service.port, paths=paths(), authorization=service.authorization["Authorization"], seconds=seconds / 5
-    )
+    template = Plan(port=service.port, paths=paths or boxes(), headers=service.authorization, seconds=seconds / 5)
 
     def closed(connections: int) -> list[Shot]:
-        return generate(replace(template, connections=connections))[0]
+        return generate(replace(template, connections=connections)).answers
 
     closed(CLOSED_CONNECTIONS)  # warms up
     unloaded = closed(1)
     before = _rate(closed(CLOSED_CONNECTIONS), end=template.seconds)
-    answers, probes = generate(replace(template, seconds=seconds, rate=OVERLOAD * before, probe_rate=PROBE_RATE))
+    results = generate(replace(template, seconds=seconds, rate=OVERLOAD * before, probe_rate=PROBE_RATE))
+    answers, probes = results.answers, results.probes
     after = _rate(closed(CLOSED_CONNECTIONS), end=template.seconds)
     accepted = [shot for shot in answers if shot.status == 200]
     refused = [shot for shot in answers if shot.status == 503 and shot.retry_after]
@@ -139,7 +120,7 @@ def _rate(shots: Sequence[Shot], *, begin: float = 0, end: float) -> float:
     return sum(shot.status == 200 and begin <= shot.due + shot.latency < end for shot in shots) / (end - begin)
 
 
-def paths() -> list[str]:
+def boxes() -> list[str]:
     """Pages of 200 sites out of boxes that hold several hundred."""
     chance = random.Random(1)
     corners = [(chance.uniform(5, 11), chance.uniform(47, 51)) for _ in range(64)]

@@ -11,15 +11,18 @@ import asyncio
 import gc
 import json
 import random
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import accumulate, count, takewhile
-from time import perf_counter
-from typing import cast
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import NamedTuple, cast
 
 import uvloop
 
+BACKEND = Path(__file__).parents[2]
 HEAD_END = b"\r\n\r\n"
 TICK_SECONDS = 0.001  # uvloop's: a shorter sleep would spin, at the server's expense
 SETTLE_SECONDS = 0.2
@@ -32,7 +35,7 @@ class Plan:
 
     port: int
     paths: Sequence[str]
-    authorization: str
+    headers: Mapping[str, str]
     seconds: float
     rate: float = 0
     connections: int = 0
@@ -51,6 +54,43 @@ class Shot:
     latency: float
     status: int
     retry_after: bool
+    size: int  # of the body, in bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """What came back; `busy` is the share of a processor that the generator itself took."""
+
+    answers: list[Shot]
+    probes: list[Shot]
+    busy: float
+
+
+def generate(plan: Plan) -> Results:
+    """Carry the plan out in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.support.generator"],
+        cwd=BACKEND,
+        input=json.dumps(asdict(plan)),
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    )
+    results = json.loads(done.stdout)
+    answers, probes = ([Shot(**shot) for shot in results[name]] for name in ("answers", "probes"))
+    return Results(answers=answers, probes=probes, busy=results["busy"])
+
+
+class Head(NamedTuple):
+    """What an answer says of itself."""
+
+    status: int
+    retry_after: bool
+    size: int
+
+
+NONE = Head(status=0, retry_after=False, size=0)
+BODILESS = (204, 304)
 
 
 class Connection(asyncio.Protocol):
@@ -59,8 +99,8 @@ class Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._missing: int | None = None
-        self._answer: asyncio.Future[tuple[int, bool]] | None = None
-        self._status = (0, False)
+        self._answer: asyncio.Future[Head] | None = None
+        self._head = NONE
         self._transport: asyncio.WriteTransport
         self.open = False
 
@@ -68,8 +108,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.WriteTransport", transport)  # uvloop's is one in all but name
         self.open = True
 
-    async def ask(self, request: bytes) -> tuple[int, bool]:
-        """The answer's status, and whether it has a Retry-After."""
+    async def ask(self, request: bytes) -> Head:
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return await self._answer
@@ -81,24 +120,25 @@ class Connection(asyncio.Protocol):
             if end < 0:
                 return
             head = bytes(self._buffer[:end]).lower()
-            length = int(head.partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0])
-            self._status = (int(head[9:12]), b"\r\nretry-after:" in head)
+            status, given = int(head[9:12]), head.partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0]
+            length = 0 if status in BODILESS else int(given)
+            self._head = Head(status=status, retry_after=b"\r\nretry-after:" in head, size=length)
             self._missing = length - (len(self._buffer) - end - len(HEAD_END))
             self._buffer.clear()
         else:
             self._missing -= len(data)
         if self._missing == 0:
             self._missing = None
-            self._settle(self._status)
+            self._settle(self._head)
 
     def connection_lost(self, _error: Exception | None) -> None:
         self.open = False
-        self._settle((0, False))
+        self._settle(NONE)
 
     def close(self) -> None:
         self._transport.close()
 
-    def _settle(self, answer: tuple[int, bool]) -> None:
+    def _settle(self, answer: Head) -> None:
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(answer)
 
@@ -111,12 +151,12 @@ class Client:
         self._idle: list[Connection] = []
         self._all: list[Connection] = []
 
-    async def ask(self, request: bytes) -> tuple[int, bool]:
+    async def ask(self, request: bytes) -> Head:
         try:
             connection = self._take() or await self._open()
             answer = await connection.ask(request)
         except OSError:
-            return 0, False
+            return NONE
         if connection.open:
             self._idle.append(connection)
         return answer
@@ -141,9 +181,8 @@ class Client:
 
 async def shoot(client: Client, request: bytes, *, start: float, due: float, shots: list[Shot]) -> None:
     lag = perf_counter() - due
-    status, retry_after = await client.ask(request)
-    latency = perf_counter() - due
-    shots.append(Shot(due=due - start, lag=lag, latency=latency, status=status, retry_after=retry_after))
+    answer = await client.ask(request)
+    shots.append(Shot(due=due - start, lag=lag, latency=perf_counter() - due, **answer._asdict()))
 
 
 async def fire(client: Client, requests: Sequence[bytes], *, start: float, times: Sequence[float]) -> list[Shot]:
@@ -159,7 +198,7 @@ async def fire(client: Client, requests: Sequence[bytes], *, start: float, times
     _, late = await asyncio.wait(under_way, timeout=DRAIN_SECONDS)
     for task in late:
         task.cancel()
-        shots.append(Shot(due=0, lag=0, latency=DRAIN_SECONDS, status=0, retry_after=False))
+        shots.append(Shot(due=0, lag=0, latency=DRAIN_SECONDS, **NONE._asdict()))
     return shots
 
 
@@ -196,7 +235,8 @@ async def closed_loop(plan: Plan, requests: Sequence[bytes]) -> list[Shot]:
 
 
 def http_request(path: str, plan: Plan) -> bytes:
-    lines = (f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{plan.port}", f"Authorization: {plan.authorization}", "", "")
+    headers = {"Host": f"127.0.0.1:{plan.port}", **plan.headers}
+    lines = [f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
     return "\r\n".join(lines).encode()
 
 
@@ -208,8 +248,10 @@ async def carry_out(plan: Plan) -> tuple[list[Shot], list[Shot]]:
 def main() -> None:
     plan = Plan(**json.load(sys.stdin))
     gc.disable()  # a pause of its own would be counted against the server
+    begun, used = perf_counter(), process_time()
     answers, probes = uvloop.run(carry_out(plan))
-    json.dump({"answers": [asdict(shot) for shot in answers], "probes": [asdict(shot) for shot in probes]}, sys.stdout)
+    busy = (process_time() - used) / (perf_counter() - begun)
+    json.dump(asdict(Results(answers=answers, probes=probes, busy=busy)), sys.stdout)
 
 
 if __name__ == "__main__":

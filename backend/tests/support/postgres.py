@@ -12,7 +12,7 @@ import shutil
 import signal
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,15 +99,16 @@ class PostgresServer:
             yield connection
 
 
-def find_postgres(*, stoppable: bool = False) -> PostgresServer:
+def find_postgres(*, stoppable: bool = False, options: Mapping[str, str] = OPTIONS) -> PostgresServer:
     """A started server with PostGIS; raises `MissingToolError`: one line with each way and why it failed.
 
-    With `stoppable` the server is the caller's own, who may kill it: `TEST_DATABASE_URL` is passed over.
+    With `stoppable` the server is the caller's own, who may kill it: `TEST_DATABASE_URL` is passed over. `options` are
+    for a server that is started here.
     """
     ways: list[tuple[str, Callable[[], PostgresServer]]] = [
-        ("the machine's binaries", lambda: _private_cluster(_binaries_with_postgis())),
-        ("Docker", _container),
-        ("apt-get", lambda: _private_cluster(_installed_binaries())),
+        ("the machine's binaries", lambda: _private_cluster(_binaries_with_postgis(), options)),
+        ("Docker", lambda: _container(options)),
+        ("apt-get", lambda: _private_cluster(_installed_binaries(), options)),
     ]
     if not stoppable:
         given = ("TEST_DATABASE_URL", _given)
@@ -146,7 +147,7 @@ def _share_directories(binaries: Path) -> list[Path]:
     return [Path(run([own, "--sharedir"]).strip()), *guesses] if own.exists() else guesses
 
 
-def _private_cluster(binaries: Path) -> PostgresServer:
+def _private_cluster(binaries: Path, settings: Mapping[str, str]) -> PostgresServer:
     user = unprivileged_user()
     # The server's user must reach the directory: as root, a TMPDIR of root's own would shut it out.
     directory = Path(tempfile.mkdtemp(prefix="landfall-postgres-", dir="/tmp" if user else None))
@@ -157,7 +158,7 @@ def _private_cluster(binaries: Path) -> PostgresServer:
         shutil.chown(password_file, user)
     port = free_port()
     data = directory / "data"
-    options = [f"--{name}={value}" for name, value in OPTIONS.items()]
+    options = [f"--{name}={value}" for name, value in settings.items()]
     runner = ProcessRunner(
         command=[binaries / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", "", *options],
         directory=directory,
@@ -189,7 +190,7 @@ def _local_address(port: int) -> URL:
     return URL.create("postgresql", USER, DATABASE_PASSWORD, "127.0.0.1", port, "postgres")
 
 
-def _container() -> PostgresServer:
+def _container(options: Mapping[str, str]) -> PostgresServer:
     port = free_port()
     runner = ContainerRunner(
         image=os.environ.get("TEST_POSTGIS_IMAGE") or DEFAULT_IMAGE,
@@ -197,7 +198,7 @@ def _container() -> PostgresServer:
         published_port=port,
         container_port=5432,
         environment={"POSTGRES_USER": USER, "POSTGRES_PASSWORD": DATABASE_PASSWORD, "POSTGRES_DB": "postgres"},
-        arguments=[part for name, value in OPTIONS.items() for part in ("-c", f"{name}={value}")],
+        arguments=[part for name, value in options.items() for part in ("-c", f"{name}={value}")],
     )
     return PostgresServer(address=_local_address(port), runner=runner).start()
 

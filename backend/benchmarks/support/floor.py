@@ -1,0 +1,79 @@
+"""The floor: what PostgreSQL alone takes for the very statements that the service sends for a request."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlalchemy import Connection, make_url, text
+
+from benchmarks.support.dataset import connect
+from tests.support.postgres import PostgresServer
+from tests.support.runners import ProcessRunner
+from tests.support.tools import MissingToolError, run, wait_until
+
+MARK = "@@"  # begins each entry of the log, and no line of a statement
+ENTRY = re.compile(rf"^{MARK}(\d+) LOG:  statement: (.*?)(?=^{MARK}|\Z)", re.MULTILINE | re.DOTALL)
+
+
+def capture(postgres: PostgresServer, url: str, request: Callable[[], object], *, table: str) -> list[str]:
+    """The statements of the connection that asks for `table`, as PostgreSQL's log has them."""
+    if not isinstance(postgres.runner, ProcessRunner):
+        raise MissingToolError("statements are captured from the log of a PostgreSQL that runs as a process of ours")
+    log = postgres.runner.log
+    statements: list[str] = []
+
+    def captured() -> bool:
+        """Whether the log had them: a connection may not have heard yet that it is to log."""
+        begin, end = log.stat().st_size, f"SELECT '{uuid.uuid4()}'"
+        request()
+        connection.execute(text(end))
+        wait_until(lambda: end in _since(log, begin), timeout_seconds=10, what="the end of the statements in the log")
+        entries = ENTRY.findall(_since(log, begin).replace("\n\t", "\n"))
+        asked = [pid for pid, statement in entries if f"FROM {table}" in statement]
+        statements[:] = [statement.strip() for pid, statement in entries if pid in asked]
+        return bool(statements) and statements[-1] in {"COMMIT", "ROLLBACK"}
+
+    with connect(url) as connection:
+        _configure(connection, f"ALTER SYSTEM SET log_line_prefix = '{MARK}%p '", "ALTER SYSTEM SET log_statement = 'all'")
+        wait_until(captured, timeout_seconds=30, what=f"statements on {table} in the log")
+        _configure(connection, "ALTER SYSTEM RESET log_line_prefix", "ALTER SYSTEM RESET log_statement")
+    return statements
+
+
+def pgbench(url: str, script: Path, *, seconds: float) -> float:
+    """Runs of the script a second, on one connection."""
+    address = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    options = ["--no-vacuum", "--client=1", "--jobs=1", f"--time={max(1, round(seconds))}", f"--file={script}"]
+    output = run([find_pgbench(), *options, address])
+    found = re.search(r"tps = ([\d.]+) \(without initial", output)
+    if found is None or "number of failed transactions: 0" not in output:
+        raise MissingToolError(f"pgbench: {output}")
+    return float(found[1])
+
+
+def script_of(statements: list[str]) -> str:
+    """A script for pgbench, in which what went out together goes out together."""
+    return "".join(statement.replace(";", r"\;") + ";\n" for statement in statements)
+
+
+def find_pgbench() -> Path:
+    on_path = shutil.which("pgbench")
+    found = [Path(on_path)] if on_path else sorted(Path("/usr/lib/postgresql").glob("*/bin/pgbench"))
+    if not found:
+        raise MissingToolError("pgbench is not installed: `apt-get install postgresql-contrib`")
+    return found[-1]
+
+
+def _configure(connection: Connection, *statements: str) -> None:
+    for statement in (*statements, "SELECT pg_reload_conf()"):
+        connection.execute(text(statement))
+
+
+def _since(log: Path, begin: int) -> str:
+    with log.open("rb") as lines:
+        lines.seek(begin)
+        return lines.read().decode()

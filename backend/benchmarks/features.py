@@ -1,129 +1,184 @@
 """Sites as features: our service against tipg and pygeoapi on the same rows, and against PostgreSQL alone.
 
-All sides take turns in each round, each with one worker; the table gives the medians. A missed bar is told, and is no
-failure.
+All sides take turns in each round, each with one worker. A bar that is missed is told, and is no failure.
 """
 
 from __future__ import annotations
 
 import argparse
-import random
+import os
+import platform
+import shlex
+import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stdout
-from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
-import httpx
+from sqlalchemy import text
 
-from benchmarks.support.dataset import Extent, fill
-from benchmarks.support.floor import capture, pgbench, script_of
-from benchmarks.support.generator import Plan, generate
-from benchmarks.support.peers import start_tipg
-from benchmarks.support.rounds import Bar, Line, table
+from benchmarks import overload
+from benchmarks.support import reads, transfers
+from benchmarks.support.bench import ITEMS, Bench, NotServedError, Side, UnfairError
+from benchmarks.support.dataset import Extent, connect, fill
+from benchmarks.support.peers import PINS, start_pygeoapi, start_tipg
+from benchmarks.support.rounds import Bar, Line, growth_table, table
 from tests.support.postgres import OPTIONS, PostgresServer, find_postgres
 from tests.support.service import Service
+from tests.support.tools import MissingToolError
 
-ITEMS = "/api/v1/sites"
-PEER_ITEMS = {"tipg": "/collections/public.sites/items", "pygeoapi": "/collections/sites/items"}
-CLIENTS = 8
-SERVER = {"shared_buffers": "1GB", "max_wal_size": "8GB", "effective_cache_size": "4GB"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Side:
-    name: str
-    port: int
-    headers: Mapping[str, str]
+# What a small server of one's own would have; the same for all sides.
+SERVER = {"shared_buffers": "1GB", "effective_cache_size": "4GB", "max_wal_size": "8GB"}
+GROWTH_ROWS = (20_000, 200_000, 2_000_000)
+OVERLOAD_SECONDS = 10.0
 
 
-@dataclass(kw_only=True)
-class Bench:
-    """What the rows have to work with."""
-
-    postgres: PostgresServer
-    url: str
-    directory: Path
-    extent: Extent
-    sides: dict[str, Side]
-    seconds: float
-    rounds: int
-    busy: float = 0
-
-    def rate(self, side: str, paths: Sequence[str], *, features: int) -> float:
-        """Good answers a second."""
-        chosen = self.sides[side]
-        plan = Plan(port=chosen.port, paths=paths, headers=chosen.headers, seconds=self.seconds, connections=CLIENTS)
-        results = generate(plan)
-        self.busy = max(self.busy, results.busy)
-        bad = [shot for shot in results.answers if shot.status != 200 or shot.size == 0]
-        assert not bad, (side, bad[0])
-        return len(results.answers) / self.seconds
-
-    def get(self, side: str, path: str) -> httpx.Response:
-        chosen = self.sides[side]
-        url = f"http://127.0.0.1:{chosen.port}{path}"
-        answer = httpx.get(url, headers={"Accept-Encoding": "identity", **chosen.headers}, timeout=120, trust_env=False)
-        assert answer.status_code == 200, (side, path, answer.text)
-        return answer
-
-
-def items(bench: Bench) -> list[Line]:
-    ours, tipg, floor = [], [], []
-    paths = {"ours": f"{ITEMS}?limit=100", "tipg": f"{PEER_ITEMS['tipg']}?limit=100"}
-    for side, path in paths.items():
-        assert len(bench.get(side, path).json()["features"]) == 100
-    script = bench.directory / "items.sql"
-    statements = capture(bench.postgres, bench.url, lambda: bench.get("ours", paths["ours"]), table="sites")
-    script.write_text(script_of(statements))
-    for _ in range(bench.rounds):
-        ours.append(bench.rate("ours", [paths["ours"]], features=100))
-        tipg.append(bench.rate("tipg", [paths["tipg"]], features=100))
-        floor.append(pgbench(bench.url, script, seconds=bench.seconds))
+def open_loop(bench: Bench) -> list[Line]:
+    figures = overload.measure(bench.service, seconds=OVERLOAD_SECONDS, paths=[f"{ITEMS}?limit=100"])
+    accepted, limit, good = figures.accepted.p99 * 1000, figures.limit * 1000, figures.goodput
+    row = "twice the capacity: "
     return [
-        Line(row="items, limit 100", ours=ours, peer="tipg", theirs=tipg, bar=Bar(limit=5)),
-        Line(row="items, share of the floor", ours=ours, peer="pgbench", theirs=floor, bar=Bar(limit=0.45)),
+        Line(row=f"{row}accepted p99", unit=" ms", ours=[accepted], peer="limit", theirs=[limit], bar=AT_MOST_ONE),
+        Line(row=f"{row}goodput", ours=[good], peer="capacity", theirs=[figures.capacity], bar=Bar(limit=0.9)),
+        Line(row=f"{row}other answers", unit="", ours=[figures.bad], bar=Bar(limit=0, at_most=True)),
     ]
 
 
+AT_MOST_ONE = Bar(limit=1, at_most=True)
+ROWS: Mapping[str, Callable[[Bench], list[Line]]] = {
+    "items": reads.items,
+    "exact": reads.exact,
+    "large": reads.large,
+    "bbox": reads.bbox,
+    "deep": reads.deep,
+    "walk": reads.walk,
+    "tiles": reads.tiles,
+    "export": transfers.export,
+    "import": transfers.imports,
+    "overload": open_loop,
+}
+
+
 @contextmanager
-def prepared(arguments: argparse.Namespace) -> Iterator[Bench]:
+def prepared(postgres: PostgresServer, directory: Path, arguments: argparse.Namespace) -> Iterator[Bench]:
+    """A filled database with all sides on it."""
+    with ExitStack() as stack:
+        url, service = stack.enter_context(served(postgres, directory, rows=arguments.rows))
+        peers = [
+            start_tipg(url, directory),
+            start_pygeoapi(url, directory, extent=Extent.of(arguments.rows)),
+        ]
+        for peer in peers:
+            stack.callback(peer.stop)
+        sides = [Side(name="ours", port=service.port, headers=service.authorization)]
+        sides += [Side(name=peer.name, port=peer.port) for peer in peers]
+        yield Bench(
+            postgres=postgres,
+            url=url,
+            directory=directory,
+            rows=arguments.rows,
+            seconds=arguments.seconds,
+            rounds=arguments.rounds,
+            service=service,
+            sides={side.name: side for side in sides},
+        )
+
+
+@contextmanager
+def served(postgres: PostgresServer, directory: Path, *, rows: int) -> Iterator[tuple[str, Service]]:
+    """A database of so many rows, and our service on it."""
+    home = directory / f"{rows}"
+    home.mkdir()
+    url = postgres.create_database(f"features_{rows}")
+    tell(f"filling in {rows:,} rows")
+    fill(url, home, rows=rows)
+    service = Service(directory=home, environment={"DATABASE_URL": url, "LOG_FORMAT": "json"}).start()
+    try:
+        service.wait_ready()
+        yield url, service
+    finally:
+        with redirect_stdout(StringIO()):  # the log of all those requests
+            service.stop()
+
+
+def measured(name: str, bench: Bench) -> list[Line]:
+    tell(f"measuring {name}")
+    try:
+        return ROWS[name](bench)
+    except (NotServedError, UnfairError, MissingToolError) as error:
+        return [Line(row=name, missing=str(error))]
+
+
+def growth(postgres: PostgresServer, directory: Path, arguments: argparse.Namespace) -> str:
+    """The same rows of the table for our service alone, over databases of several sizes that take turns."""
+    with ExitStack() as stack:
+        benches = {}
+        for rows in GROWTH_ROWS:
+            url, service = stack.enter_context(served(postgres, directory, rows=rows))
+            benches[f"{rows:,}"] = Bench(
+                postgres=postgres,
+                url=url,
+                directory=directory,
+                rows=rows,
+                seconds=arguments.seconds,
+                rounds=arguments.rounds,
+                service=service,
+                sides={"ours": Side(name="ours", port=service.port, headers=service.authorization)},
+            )
+        return growth_table({name: reads.growing(name, benches) for name in reads.GROWING})
+
+
+def circumstances(bench: Bench) -> str:
+    """The machine, the versions and the command, to stand below the table."""
+    with connect(bench.url) as connection:
+        postgresql = connection.scalar(text("SHOW server_version"))
+        postgis = connection.scalar(text("SELECT postgis_lib_version()"))
+    cpu_info = Path("/proc/cpuinfo").read_text()
+    models = [line.split(": ", 1)[1] for line in cpu_info.splitlines() if line.startswith("model name")]
+    load = " ".join(f"{value:.1f}" for value in os.getloadavg())
+    pins = ", ".join(pin for pins in PINS.values() for pin in pins)
+    return f"""\
+`python -m benchmarks.features {shlex.join(sys.argv[1:])}`, {time.strftime("%Y-%m-%d")}; {bench.rows:,} rows,
+{len(models)} x {models[0]}, load {load} at the end; PostgreSQL {postgresql}, PostGIS {postgis},
+Python {platform.python_version()}; {pins}.
+A ratio is the median of {bench.rounds} rounds' ratios; the load generator took {bench.busiest:.0%} of a CPU at most."""
+
+
+def tell(what: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=200_000, help="how many polygons (default %(default)s)")
+    parser.add_argument("--seconds", type=float, default=2, help="of each measure (default %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="in which all sides take turns (default %(default)s)")
+    parser.add_argument("--only", type=names, default=list(ROWS), help=f"some of {','.join(ROWS)}")
+    parser.add_argument("--growth", action="store_true", help=f"ours alone with {GROWTH_ROWS} rows")
+    return parser.parse_args()
+
+
+def names(text: str) -> list[str]:
+    chosen = text.split(",")
+    if unknown := set(chosen) - set(ROWS):
+        raise argparse.ArgumentTypeError(f"there is no {', '.join(unknown)}: choose from {', '.join(ROWS)}")
+    return chosen
+
+
+def main() -> None:
+    arguments = parse()
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         postgres = find_postgres(stoppable=True, options=OPTIONS | SERVER)
         stack.callback(postgres.remove)
-        url = postgres.create_database("features")
-        fill(url, directory, rows=arguments.rows)
-        service = Service(directory=directory, environment={"DATABASE_URL": url, "LOG_FORMAT": "json"}).start()
-        stack.callback(stop, service)
-        service.wait_ready()
-        tipg = start_tipg(url, directory)
-        stack.callback(tipg.stop)
-        sides = {
-            "ours": Side(name="ours", port=service.port, headers=service.authorization),
-            "tipg": Side(name="tipg", port=tipg.port, headers={}),
-        }
-        yield Bench(
-            postgres=postgres, url=url, directory=directory, extent=Extent.of(arguments.rows), sides=sides,
-            seconds=arguments.seconds, rounds=arguments.rounds,
-        )
-
-
-def stop(service: Service) -> None:
-    with redirect_stdout(StringIO()):  # the log of all those requests
-        service.stop()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=200_000)
-    parser.add_argument("--seconds", type=float, default=2)
-    parser.add_argument("--rounds", type=int, default=5)
-    arguments = parser.parse_args()
-    with prepared(arguments) as bench:
-        print(table(items(bench)))
-        print(f"busy {bench.busy}")
+        if arguments.growth:
+            print(growth(postgres, directory, arguments))
+        else:
+            bench = stack.enter_context(prepared(postgres, directory, arguments))
+            lines = [line for name in arguments.only for line in measured(name, bench)]
+            print(f"\n{table(lines)}\n\n{circumstances(bench)}")
 
 
 if __name__ == "__main__":

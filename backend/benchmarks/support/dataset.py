@@ -35,8 +35,8 @@ INSERT = text(
                               'inspected', date '2026-01-01' + number % 300),
            ST_SetSRID(ST_MakePolygon(ST_MakeLine(ARRAY(
                SELECT ST_MakePoint(
-                   lon + radius / cos(radians(lat)) * (0.8 + 0.2 * sin(number * (corner % 24))) * cos(corner * pi() / 12),
-                   lat + radius * (0.8 + 0.2 * sin(number * (corner % 24))) * sin(corner * pi() / 12)
+                   lon + radius / cos(radians(lat)) * (0.8 + 0.2 * sin(number * (corner % 24))) * cosd(corner * 15),
+                   lat + radius * (0.8 + 0.2 * sin(number * (corner % 24))) * sind(corner * 15)
                ) FROM generate_series(0, 24) AS corner ORDER BY corner
            ))), 4326),
            1, moment, moment
@@ -79,7 +79,7 @@ def corner(zoom: int, x: float, y: float) -> tuple[float, float]:
 
 def mercator(y: float) -> float:
     """Degrees of Web Mercator's ordinate at the upper edge of a row of tiles."""
-    return 180 * (1 - 2 * y / 2**ZOOM)
+    return 180 * (1 - 2 * y / (1 << ZOOM))
 
 
 def fill(url: str, directory: Path, *, rows: int) -> None:

@@ -38,7 +38,9 @@ def capture(postgres: PostgresServer, url: str, request: Callable[[], object], *
         return bool(statements) and statements[-1] in {"COMMIT", "ROLLBACK"}
 
     with connect(url) as connection:
-        _configure(connection, f"ALTER SYSTEM SET log_line_prefix = '{MARK}%p '", "ALTER SYSTEM SET log_statement = 'all'")
+        _configure(
+            connection, f"ALTER SYSTEM SET log_line_prefix = '{MARK}%p '", "ALTER SYSTEM SET log_statement = 'all'"
+        )
         wait_until(captured, timeout_seconds=30, what=f"statements on {table} in the log")
         _configure(connection, "ALTER SYSTEM RESET log_line_prefix", "ALTER SYSTEM RESET log_statement")
     return statements

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -106,7 +107,9 @@ def pygeoapi_config(url: str, *, port: int, extent: Extent) -> dict[str, object]
                 **words,
                 "type": "collection",
                 "links": [{"type": "text/html", "rel": "canonical", "title": "none", "href": "https://example.com"}],
-                "extents": {"spatial": {"bbox": list(extent.box), "crs": "http://www.opengis.net/def/crs/OGC/1.3/CRS84"}},
+                "extents": {
+                    "spatial": {"bbox": list(extent.box), "crs": "http://www.opengis.net/def/crs/OGC/1.3/CRS84"}
+                },
                 "providers": [provider],
             }
         },
@@ -129,11 +132,13 @@ def environment_of(name: str) -> Path:
 def find_python() -> Path:
     """A Python that the peers run on; raises `MissingToolError`."""
     for version in PYTHONS:
-        for find in ([f"python{version}", "-c", "import sys; print(sys.executable)"], [_uv(), "python", "find", version]):
-            try:
-                return Path(run(find, environment={"PYENV_VERSION": _pyenv(version)}).strip())
-            except MissingToolError:
-                continue
+        ways: tuple[list[str | Path], ...] = (
+            [f"python{version}", "-c", "import sys; print(sys.executable)"],
+            [_uv(), "python", "find", version],
+        )
+        for way in ways:
+            with suppress(MissingToolError):
+                return Path(run(way, environment={"PYENV_VERSION": _pyenv(version)}).strip())
     raise MissingToolError("the peers need Python 3.12 or 3.13: `apt-get install python3.13-venv`, or pyenv, or uv")
 
 

@@ -20,11 +20,11 @@ from pathlib import Path
 from sqlalchemy import text
 
 from benchmarks import overload
-from benchmarks.support import reads, transfers
+from benchmarks.support import large_file, reads, transfers
 from benchmarks.support.bench import ITEMS, Bench, NotServedError, Side, UnfairError
 from benchmarks.support.dataset import Extent, connect, fill
 from benchmarks.support.peers import PINS, start_pygeoapi, start_tipg
-from benchmarks.support.rounds import Bar, Line, growth_table, table
+from benchmarks.support.rounds import Bar, Line, at_most, growth_table, table
 from tests.support.postgres import OPTIONS, PostgresServer, find_postgres
 from tests.support.service import Service
 from tests.support.tools import MissingToolError
@@ -40,13 +40,12 @@ def open_loop(bench: Bench) -> list[Line]:
     accepted, limit, good = figures.accepted.p99 * 1000, figures.limit * 1000, figures.goodput
     row = "twice the capacity: "
     return [
-        Line(row=f"{row}accepted p99", unit=" ms", ours=[accepted], peer="limit", theirs=[limit], bar=AT_MOST_ONE),
+        Line(row=f"{row}accepted p99", unit=" ms", ours=[accepted], peer="limit", theirs=[limit], bar=at_most(1)),
         Line(row=f"{row}goodput", ours=[good], peer="capacity", theirs=[figures.capacity], bar=Bar(limit=0.9)),
-        Line(row=f"{row}other answers", unit="", ours=[figures.bad], bar=Bar(limit=0, at_most=True)),
+        Line(row=f"{row}other answers", unit="", ours=[figures.bad], bar=at_most(0)),
     ]
 
 
-AT_MOST_ONE = Bar(limit=1, at_most=True)
 ROWS: Mapping[str, Callable[[Bench], list[Line]]] = {
     "items": reads.items,
     "exact": reads.exact,
@@ -58,6 +57,7 @@ ROWS: Mapping[str, Callable[[Bench], list[Line]]] = {
     "export": transfers.export,
     "import": transfers.imports,
     "overload": open_loop,
+    "artifact": large_file.artifact,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -83,19 +84,24 @@ def mercator(y: float) -> float:
 
 
 def fill(url: str, directory: Path, *, rows: int) -> None:
-    """Migrate, make an editor, and insert the rows, which are the same each time."""
+    """Migrate, make an editor, and insert the rows."""
     settings = make_settings(directory, database_url=url)
     migrate.upgrade(settings)
     body = UserCreate(email=EMAIL, password=SecretStr(USER_PASSWORD), role=UserRole.EDITOR)
     with DatabaseSessionManager(settings.database) as database, database.session() as session:
         owner = create_user(session, body, actor=Actor(id=None, role=UserRole.ADMIN), rounds=4)
+    with connect(url) as connection:
+        insert(connection, owner_id=owner.id, rows=rows)
+
+
+def insert(connection: Connection, *, owner_id: uuid.UUID, rows: int) -> None:
+    """The same rows each time."""
     extent = Extent.of(rows)
     west, _, east, _ = extent.box
     latitudes = {"south_mercator": mercator(extent.y + extent.across), "north_mercator": mercator(extent.y)}
-    with connect(url) as connection:
-        connection.execute(text("SELECT setseed(0.5)"))
-        connection.execute(INSERT, {"owner_id": owner.id, "rows": rows, "west": west, "east": east} | latitudes)
-        connection.execute(text("VACUUM (ANALYZE) sites"))
+    connection.execute(text("SELECT setseed(0.5)"))
+    connection.execute(INSERT, {"owner_id": owner_id, "rows": rows, "west": west, "east": east} | latitudes)
+    connection.execute(text("VACUUM (ANALYZE) sites"))
 
 
 @contextmanager

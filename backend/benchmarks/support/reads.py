@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from time import perf_counter
 
 from benchmarks.support.bench import ITEMS, Bench, UnfairError
-from benchmarks.support.rounds import Bar, Line
+from benchmarks.support.rounds import Bar, Line, at_most
 
 PEER_ITEMS = {"tipg": "/collections/public.sites/items", "pygeoapi": "/collections/sites/items"}
 OUR_TILES = "/tiles/sites/{z}/{x}/{y}.mvt?properties=name,kind"
@@ -69,7 +69,7 @@ def deep(bench: Bench) -> list[Line]:
     paths = {"deep": path.replace(f"limit={LARGE_PAGE}", "limit=100"), "first": f"{ITEMS}?limit=100"}
     measures = {name: bench.latency("ours", [path], features=100) for name, path in paths.items()}
     values = bench.in_turn(measures)
-    row, bar = f"page at row {skipped:,}, p50", Bar(limit=1.3, at_most=True)
+    row, bar = f"page at row {skipped:,}, p50", at_most(1.3)
     return [Line(row=row, unit=" ms", ours=values["deep"], peer="page 1", theirs=values["first"], bar=bar)]
 
 

@@ -21,6 +21,10 @@ class Bar:
         return f"{'≤' if self.at_most else '≥'} {self.limit:,g}"
 
 
+def at_most(limit: float) -> Bar:
+    return Bar(limit=limit, at_most=True)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Line:
     """One line of the table: both sides' values round by round, or why there are none."""

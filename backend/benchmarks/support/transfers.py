@@ -1,4 +1,4 @@
-"""The table's rows that move everything: export, import, and a large artifact; with the memory that it takes."""
+"""The table's rows that move everything: export and import, with the memory that they take."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from app.models import Site, User
 from app.queries.sites import SITE, geometry_from_wkb
 from benchmarks.support.bench import NOT_SERVED, Bench, NotServedError, UnfairError
 from benchmarks.support.dataset import connect
-from benchmarks.support.rounds import Bar, Line
+from benchmarks.support.rounds import Bar, Line, at_most
 from tests.support.settings import make_settings
 
 EXPORT = "/api/v1/sites/export?format=geojsonseq"
@@ -78,10 +78,6 @@ def imports(bench: Bench) -> list[Line]:
         Line(row=row, unit=unit, ours=rates["ours"], bar=Bar(limit=12_000)),
         Line(row=row, unit=unit, ours=rates["ours"], peer="add_all", theirs=rates["add_all"], bar=Bar(limit=2)),
     ]
-
-
-def at_most(limit: float) -> Bar:
-    return Bar(limit=limit, at_most=True)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager, redirect_stdout
 from io import StringIO
 from pathlib import Path
 
+import httpx
 from sqlalchemy import text
 
 from benchmarks import overload
@@ -107,15 +108,15 @@ def measured(name: str, bench: Bench) -> list[Line]:
     tell(f"measuring {name}")
     try:
         return ROWS[name](bench)
-    except (NotServedError, UnfairError, MissingToolError) as error:
+    except (NotServedError, UnfairError, MissingToolError, httpx.HTTPError) as error:
         return [Line(row=name, missing=str(error))]
 
 
 def growth(postgres: PostgresServer, directory: Path, arguments: argparse.Namespace) -> str:
-    """The same rows of the table for our service alone, over databases of several sizes that take turns."""
+    """One client's waits for our service alone, over databases of several sizes that take turns."""
     with ExitStack() as stack:
         benches = {}
-        for rows in GROWTH_ROWS:
+        for rows in arguments.growth:
             url, service = stack.enter_context(served(postgres, directory, rows=rows))
             benches[f"{rows:,}"] = Bench(
                 postgres=postgres,
@@ -156,7 +157,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=2, help="of each measure (default %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="in which all sides take turns (default %(default)s)")
     parser.add_argument("--only", type=names, default=list(ROWS), help=f"some of {','.join(ROWS)}")
-    parser.add_argument("--growth", action="store_true", help=f"ours alone with {GROWTH_ROWS} rows")
+    parser.add_argument(
+        "--growth", type=sizes, nargs="?", const=GROWTH_ROWS, help="ours alone, with 20000,200000,… rows"
+    )
     return parser.parse_args()
 
 
@@ -165,6 +168,10 @@ def names(text: str) -> list[str]:
     if unknown := set(chosen) - set(ROWS):
         raise argparse.ArgumentTypeError(f"there is no {', '.join(unknown)}: choose from {', '.join(ROWS)}")
     return chosen
+
+
+def sizes(text: str) -> list[int]:
+    return [int(size) for size in text.split(",")]
 
 
 def main() -> None:

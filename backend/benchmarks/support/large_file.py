@@ -35,7 +35,7 @@ def artifact(bench: Bench) -> list[Line]:
         wait_until(
             lambda: _good(api.get(one))["state"] != "verifying", timeout_seconds=VERIFY_SECONDS, what="a verification"
         )
-        request = _good(api.get(f"{one}/download"))["request"]
+        request = _good(api.get(f"{one}/download"))
         with files.stream("GET", request["url"], headers=request["headers"]) as answer:
             seen = sum(map(len, answer.iter_raw(1 << 20)))
         _good(api.get(one))

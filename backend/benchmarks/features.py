@@ -107,9 +107,12 @@ def served(postgres: PostgresServer, directory: Path, *, rows: int) -> Iterator[
 def measured(name: str, bench: Bench) -> list[Line]:
     tell(f"measuring {name}")
     try:
-        return ROWS[name](bench)
+        lines = ROWS[name](bench)
     except (NotServedError, UnfairError, MissingToolError, httpx.HTTPError) as error:
-        return [Line(row=name, missing=str(error))]
+        lines = [Line(row=name, missing=str(error))]
+    for line in lines:
+        tell("  ".join(line.cells()))
+    return lines
 
 
 def growth(postgres: PostgresServer, directory: Path, arguments: argparse.Namespace) -> str:
@@ -128,7 +131,14 @@ def growth(postgres: PostgresServer, directory: Path, arguments: argparse.Namesp
                 service=service,
                 sides={"ours": Side(name="ours", port=service.port, headers=service.authorization)},
             )
-        return growth_table({name: reads.growing(name, benches) for name in reads.GROWING})
+        waits = {}
+        for name in reads.GROWING:
+            tell(f"measuring {name}")
+            try:
+                waits[name] = reads.growing(name, benches)
+            except NotServedError as error:
+                tell(f"{name}: {error}")
+        return growth_table(waits)
 
 
 def circumstances(bench: Bench) -> str:

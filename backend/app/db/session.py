@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 FIRST_BACKOFF_SECONDS = 0.5  # doubles each time: five retries take 15 s, a PostgreSQL's start after a crash
 SQLITE_BUSY_SECONDS = 10  # writers queue for the file's one lock; as long as a statement may take on PostgreSQL
+# The requests are what runs in parallel. A plan with workers takes the processors from other requests, and costs start
+# and end of processes; a tile of 20 000 sites took five times as long. Compiled code pays off beyond our time limits.
+SERIAL = "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL jit = off"
 # A peer that vanished without a word is noticed after 5 + 2 x 2 s, and unsent bytes are given up after 5 s.
 KEEPALIVES = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 2, "tcp_user_timeout": 5000}
 
@@ -148,7 +151,7 @@ class DatabaseSessionManager:
         read_only = connection.get_execution_options().get("landfall_read_only", False)
         if self._is_postgresql:
             milliseconds = int(self._settings.statement_timeout_seconds.total_seconds() * 1000)
-            statement = f"SET LOCAL statement_timeout = {milliseconds}"
+            statement = f"SET LOCAL statement_timeout = {milliseconds}; {SERIAL}"
             connection.exec_driver_sql(statement + ("; SET TRANSACTION READ ONLY" if read_only else ""))
         else:
             # A deferred transaction that turns into a writer fails at once with "database is locked".

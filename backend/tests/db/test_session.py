@@ -186,6 +186,13 @@ def test_a_request_that_leaves_its_transaction_open_is_rolled_back_and_its_conne
 
 
 @POSTGRESQL
+def test_a_plan_keeps_to_one_process(settings: Settings) -> None:
+    with DatabaseSessionManager(settings.database) as database, database.reading() as connection:
+        workers, jit = (connection.scalar(text(f"SHOW {name}")) for name in ("max_parallel_workers_per_gather", "jit"))
+        assert (workers, jit) == ("0", "off")
+
+
+@POSTGRESQL
 def test_the_timeout_ends_with_the_transaction(settings: Settings) -> None:
     with with_limits(settings, statement_timeout_seconds=timedelta(milliseconds=50)) as database:
         with database.session() as session, session.begin():

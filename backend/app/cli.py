@@ -7,7 +7,8 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO, NoReturn, cast
 
 import typer
 
@@ -22,9 +23,12 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Landfall: a field-operations API.", no_args_is_help=True, add_completion=False)
 users = typer.Typer(help="Users.", no_args_is_help=True)
 artifacts = typer.Typer(help="Artifacts.", no_args_is_help=True)
+sites = typer.Typer(help="Sites.", no_args_is_help=True)
 app.add_typer(users, name="users")
 app.add_typer(artifacts, name="artifacts")
+app.add_typer(sites, name="sites")
 
+SEQUENCE_SUFFIXES = (".geojsonl", ".geojsons", ".geojsonseq", ".ndjson", ".jsonl")
 FAILED = 1
 UNUSABLE = 2
 
@@ -132,6 +136,80 @@ def create_user(
     with _explained(settings), DatabaseSessionManager(settings.database) as database, database.session() as session:
         made = create(session, body, actor=Actor(id=None, role=UserRole.ADMIN), rounds=settings.auth.bcrypt_rounds)
     typer.echo(f"created {body.email} ({body.role}) with the id {made.id}")
+
+
+@sites.callback()
+def sites_group() -> None:
+    """Keep `import` a command of its own: typer makes a group's only command the group."""
+
+
+@sites.command("import")
+def import_sites(
+    file: Annotated[str, typer.Argument(help="GeoJSON, by .gz compressed; - for standard input.")],
+    owner: Annotated[str, typer.Option(help="E-mail address of the user whose sites they are to be.")],
+    *,
+    sequence: Annotated[
+        bool, typer.Option("--sequence", help="One feature a line (or RFC 8142), as in .geojsonl and .geojsons.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would do, and write nothing.")] = False,
+) -> None:
+    """Import sites from GeoJSON: all, or none where one is wrong; those that are there are changed."""
+    from app.messages import fill
+    from app.models import UserRole
+    from app.queries.users import find_by_email
+    from app.services import site_imports
+    from app.services.changes import Actor
+
+    settings = _settings()
+    with (
+        _explained(settings),
+        DatabaseSessionManager(settings.database) as database,
+        database.session() as session,
+        _opened(file) as source,
+    ):
+        with session.begin():
+            user = find_by_email(session, owner.lower())
+        if user is None:
+            _fail(f"{owner}: there is no user with this address; `landfall users create` makes one", code=FAILED)
+        try:
+            report = site_imports.import_sites(
+                session,
+                source,
+                sequence=sequence or file.removesuffix(".gz").endswith(SEQUENCE_SUFFIXES),
+                actor=Actor(id=None, role=UserRole.ADMIN),
+                owner_id=user.id,
+                language="en",
+                settings=settings.transfer,
+                dry_run=dry_run,
+            )
+        except LandfallError as error:
+            for problem in error.errors:
+                place = ", ".join(f"{name} {value}" for name, value in problem.members.items())
+                where = ".".join(map(str, problem.loc[3:] if place else problem.loc))
+                typer.echo(f"{place}: {where}: {fill(problem.message, params=problem.params, language='en')}", err=True)
+            raise
+    counts = f"{report.created} created, {report.updated} updated, {report.unchanged} unchanged"
+    typer.echo(f"{counts}; nothing was written" if dry_run else counts)
+
+
+@contextmanager
+def _opened(file: str) -> Iterator[BinaryIO]:
+    """A file to read from, with a bar that shows how far it is read."""
+    import gzip
+
+    from rich.console import Console
+    from rich.progress import DownloadColumn, Progress
+
+    columns = (*Progress.get_default_columns(), DownloadColumn())
+    with (
+        sys.stdin.buffer if file == "-" else Path(file).open("rb") as raw,
+        Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar,
+    ):
+        if file == "-":
+            yield raw  # of no known length
+            return
+        watched = bar.wrap_file(raw, total=Path(file).stat().st_size, description="Importing")
+        yield cast("BinaryIO", gzip.GzipFile(fileobj=watched) if file.endswith(".gz") else watched)
 
 
 @artifacts.command("reap")

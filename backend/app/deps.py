@@ -5,6 +5,7 @@ Whatever does not block is `async`: FastAPI takes each plain function to a worke
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -51,6 +52,16 @@ async def get_authenticator(request: Request) -> Authenticator:
 async def get_artifacts(request: Request) -> ArtifactService:
     artifacts: ArtifactService = request.app.state.artifacts
     return artifacts
+
+
+async def get_database(request: Request) -> DatabaseSessionManager:
+    database: DatabaseSessionManager = request.app.state.database
+    return database
+
+
+async def get_import_places(request: Request) -> asyncio.Semaphore:
+    places: asyncio.Semaphore = request.app.state.import_places
+    return places
 
 
 async def get_verifier(request: Request) -> Verifier:
@@ -179,18 +190,18 @@ async def get_once(
 
 async def require_json(request: Request) -> None:
     """Refuse another media type by name; FastAPI would say that the body is not an object."""
-    media_type = _media_type(request)
+    media_type = media_type_of(request)
     if media_type is not None and media_type != "application/json" and not media_type.endswith("+json"):
         raise MediaTypeUnsupportedError(expected="application/json")
 
 
 async def require_form(request: Request) -> None:
     """Refuse another media type by name; FastAPI would say that every field is missing."""
-    if _media_type(request) not in {None, "application/x-www-form-urlencoded"}:
+    if media_type_of(request) not in {None, "application/x-www-form-urlencoded"}:
         raise MediaTypeUnsupportedError(expected="application/x-www-form-urlencoded")
 
 
-def _media_type(request: Request) -> str | None:
+def media_type_of(request: Request) -> str | None:
     """The body's, without parameters; None where there is no body."""
     has_body = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
     return request.headers.get("content-type", "").partition(";")[0].strip().lower() if has_body else None
@@ -201,3 +212,5 @@ OnceHeader = Annotated[Once | None, Depends(get_once)]
 Artifacts = Annotated[ArtifactService, Depends(get_artifacts)]
 Verifying = Annotated[Verifier, Depends(get_verifier)]
 AppSettings = Annotated[Settings, Depends(get_settings)]
+ImportPlaces = Annotated[asyncio.Semaphore, Depends(get_import_places)]
+Database = Annotated[DatabaseSessionManager, Depends(get_database)]

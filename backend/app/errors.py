@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 
@@ -16,12 +16,16 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class FieldProblem:
-    """One thing that is wrong with one part of a request; `loc` is its path, such as `("body", "geometry")`."""
+    """One thing that is wrong with one part of a request; `loc` is its path, such as `("body", "geometry")`.
+
+    `members` are shown beside these.
+    """
 
     loc: Sequence[str | int]
     type: str
     message: str
     params: dict[str, Any]
+    members: Mapping[str, Any] = field(default_factory=dict)
 
 
 class LandfallError(Exception):
@@ -93,6 +97,12 @@ class CursorInvalidError(RequestInvalidError):
     type = "invalid-cursor"
     title = "The cursor is not valid"
     detail = "The cursor is not one that this list gave for this sort order. Start again without it."
+
+
+class ImportInvalidError(RequestInvalidError):
+    type = "import-invalid"
+    title = "The import is not valid"
+    detail = "Nothing was imported. Features that are wrong: {total}; see errors, which lists {limit} faults at most."
 
 
 class ConflictError(LandfallError):
@@ -182,6 +192,10 @@ class BodyTooLargeError(LandfallError):
     status = 413
     title = "The body is too large"
     detail = "The request body may have {limit} bytes at most."
+
+
+class ImportTooLargeError(BodyTooLargeError):
+    detail = "An import may have {limit} bytes at most, compressed and not. Send it in parts."
 
 
 class MediaTypeUnsupportedError(LandfallError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from collections.abc import AsyncIterator
@@ -12,7 +13,19 @@ from anyio import to_thread
 from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
 
-from app.api import artifact_store, artifacts, audit_events, auth, health, problems, sites, tasks, tiles, users
+from app.api import (
+    artifact_store,
+    artifacts,
+    audit_events,
+    auth,
+    health,
+    problems,
+    site_transfers,
+    sites,
+    tasks,
+    tiles,
+    users,
+)
 from app.artifacts.local import LocalStorage
 from app.artifacts.storage_factory import create_storage
 from app.db.schema_state import SchemaInspector
@@ -82,13 +95,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.artifacts = artifact_service
     app.state.verifier = verifier
     app.state.schema = schema
+    app.state.import_places = asyncio.Semaphore(settings.transfer.imports)
     app.state.metrics = metrics
     app.state.health = HealthService(checks_of(probe_database, storage, schema))
 
     if isinstance(storage, LocalStorage):
         app.include_router(artifact_store.router)
     api = APIRouter(prefix="/api/v1")
-    for module in (auth, users, sites, tasks, artifacts, audit_events, health):
+    for module in (auth, users, site_transfers, sites, tasks, artifacts, audit_events, health):
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(tiles.router)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal
 
+from app.errors import FieldProblem
 from app.messages_de import FIELD_MESSAGES, TEMPLATES
 
 Language = Literal["en", "de"]
+MAX_NAME_LENGTH = 100  # an unknown field's name is the client's own text
 
 
 @lru_cache(maxsize=256)
@@ -65,3 +67,16 @@ def field_message(error: Mapping[str, Any], language: Language) -> str:
     if language == "de" and kind in FIELD_MESSAGES:
         return FIELD_MESSAGES[kind].format(**context)
     return str(error["msg"])
+
+
+def field_problems(errors: Sequence[Mapping[str, Any]], language: Language) -> list[FieldProblem]:
+    """What pydantic found, in words."""
+    return [
+        FieldProblem(
+            loc=[part[:MAX_NAME_LENGTH] if isinstance(part, str) else part for part in error["loc"]],
+            type=error["type"],
+            message="{text}",
+            params={"text": field_message(error, language)},
+        )
+        for error in errors
+    ]

@@ -7,11 +7,13 @@ from typing import Final
 
 from app.messages_de_filter import FILTER
 from app.messages_de_geometry import GEOMETRY
+from app.messages_de_imports import IMPORTS
 
 # Titles, details, field messages and nouns, by their English template; a translation has the same placeholders.
 TEMPLATES: Final[Mapping[str, str]] = {
     **GEOMETRY,
     **FILTER,
+    **IMPORTS,
     "Internal error": "Interner Fehler",
     "Something went wrong here. Quote the request id when you report it.": (
         "Hier ist etwas schiefgegangen. Nenne bei einer Meldung bitte die Anfragenummer (request_id)."
@@ -70,6 +72,9 @@ TEMPLATES: Final[Mapping[str, str]] = {
         "Zu viele fehlgeschlagene Anmeldungen. Versuche es in {seconds} Sekunden wieder."
     ),
     "The body is too large": "Der Inhalt ist zu groß",
+    "An import may have {limit} bytes at most, compressed and not. Send it in parts.": (
+        "Ein Import darf höchstens {limit} Bytes haben, gepackt wie entpackt. Sende ihn in Teilen."
+    ),
     "The request body may have {limit} bytes at most.": "Der Inhalt der Anfrage darf höchstens {limit} Bytes haben.",
     "Unsupported media type": "Medientyp nicht unterstützt",
     "The body must be {expected}.": "Der Inhalt muss {expected} sein.",

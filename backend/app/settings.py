@@ -256,6 +256,16 @@ class ListenSettings(_Branch):
         return self
 
 
+class TransferSettings(_Branch):
+    """Imports and exports of many rows."""
+
+    max_bytes: int = Field(256 * 1024**2, ge=1024, description="largest import, compressed and not")
+    imports: int = Field(2, ge=1, description="imports at once; each keeps its bytes in a temporary file")
+    timeout_seconds: LimitSeconds = Field(
+        timedelta(minutes=10), description="longest time to send an import, and longest run of one of its queries"
+    )
+
+
 class AdmissionSettings(_Branch):
     """Overload: what is let in, what waits, what is refused."""
 
@@ -320,6 +330,7 @@ class Settings(BaseSettings):
     auth: AuthSettings = AuthSettings()
     listen: ListenSettings = ListenSettings()
     admission: AdmissionSettings = AdmissionSettings()
+    transfer: TransferSettings = TransferSettings()
     log: LogSettings = LogSettings()
     otel: OtelSettings = OtelSettings()
 

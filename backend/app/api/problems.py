@@ -22,7 +22,6 @@ from app.db.session import why
 from app.errors import (
     ConcurrentChangeError,
     DatabaseUnavailableError,
-    FieldProblem,
     LandfallError,
     MethodNotAllowedError,
     ReferenceConflictError,
@@ -32,7 +31,7 @@ from app.errors import (
     RouteMissingError,
     UnavailableError,
 )
-from app.messages import field_message
+from app.messages import field_problems
 from app.middleware.problems import (
     MEDIA_TYPE,
     TYPE_PREFIX,
@@ -45,7 +44,6 @@ from app.middleware.problems import (
 from app.telemetry.request_ids import request_id
 
 MAX_FIELD_PROBLEMS = 50  # a list of a million wrong items is not answered by a million lines
-MAX_NAME_LENGTH = 100  # an unknown field's name is the client's own text
 
 _BY_SQLSTATE: dict[str | None, type[LandfallError]] = {
     "57014": RequestTimeoutError,  # statement timeout
@@ -94,16 +92,7 @@ async def _on_landfall_error(request: Request, error: LandfallError) -> Response
 
 async def _on_invalid_request(request: Request, error: RequestValidationError) -> Response:
     """List what is wrong and where, and never the input: it may be a password."""
-    language = language_of(request.scope)
-    problems = [
-        FieldProblem(
-            loc=[part[:MAX_NAME_LENGTH] if isinstance(part, str) else part for part in problem["loc"]],
-            type=problem["type"],
-            message="{text}",
-            params={"text": field_message(problem, language)},
-        )
-        for problem in error.errors()[:MAX_FIELD_PROBLEMS]
-    ]
+    problems = field_problems(error.errors()[:MAX_FIELD_PROBLEMS], language_of(request.scope))
     return problem_response(RequestInvalidError(errors=problems), request.scope)
 
 

@@ -50,6 +50,8 @@ def register(connection: DBAPIConnection) -> None:
         "GeomFromWKB": _checked,
         "ST_AsGeoJSON": _as_geojson,
         "AsGeoJSON": _as_geojson,
+        "ST_AsText": _as_text,
+        "AsText": _as_text,
         "ST_MakeEnvelope": _envelope,
         "ST_Intersects": spatial.intersects,
         "ST_DWithin": spatial.within,
@@ -124,6 +126,10 @@ def _envelope(west: float, south: float, east: float, north: float, _srid: int =
 
 def _as_geojson(wkb: bytes, digits: int = 9) -> str:
     return _geojson(_read(wkb), digits)
+
+
+def _as_text(wkb: bytes, digits: int = 15) -> str:
+    return shapely.to_wkt(_read(wkb), rounding_precision=digits)
 
 
 def _geojson(geometry: BaseGeometry, digits: int) -> str:

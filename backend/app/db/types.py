@@ -229,7 +229,7 @@ def insert_if_absent(session: Session, model: type[Any], **values: Any) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Joined:
-    """Rows of a page: their texts with commas between them, and the key and id at its edges."""
+    """Rows of a page: their texts with a separator between them, and the key and id at its edges."""
 
     text: str
     count: int
@@ -238,7 +238,7 @@ class Joined:
     last: tuple[Any, uuid.UUID] | None
 
 
-def fetch_joined(database: Database, page: Select[Any], *, limit: int, backward: bool) -> Joined:
+def fetch_joined(database: Database, page: Select[Any], *, limit: int, backward: bool, separator: str) -> Joined:
     """At most `limit` rows of a page with the columns text, key and id, whose own limit is one more.
 
     A `backward` page comes in the opposite order and is turned round. PostgreSQL joins the texts itself, in half the
@@ -248,22 +248,20 @@ def fetch_joined(database: Database, page: Select[Any], *, limit: int, backward:
         rows = database.execute(page).all()
         kept = rows[:limit][:: -1 if backward else 1]
         first, last = ((kept[0][1:], kept[-1][1:])) if kept else (None, None)
-        text = ",".join(row.text for row in kept)
+        text = separator.join(row.text for row in kept)
         return Joined(text=text, count=len(kept), more=len(rows) > limit, first=first, last=last)
     types = page.selected_columns
     numbered = select(page.subquery("page"), func.row_number().over().label("n")).subquery("numbered")
-    order, ends = "ASC", ["1", f"least(count(*), {limit})"]
+    order, ends = numbered.c.n.asc(), ["1", f"least(count(*), {limit})"]
     if backward:
-        order, ends = "DESC", ends[::-1]
-    values: list[ColumnElement[Any]] = [
-        literal_column(f"coalesce(string_agg(text, ',' ORDER BY n {order}) FILTER (WHERE n <= {limit}), '')", Text),
-        func.count(),
-    ]
+        order, ends = numbered.c.n.desc(), ends[::-1]
+    texts = func.string_agg(numbered.c.text, postgresql.aggregate_order_by(literal(separator, Text), order))
+    values: list[ColumnElement[Any]] = [texts.filter(numbered.c.n <= literal_column(str(limit))), func.count()]
     for end in ends:
         values += [literal_column(f"(array_agg({name} ORDER BY n))[{end}]", types[name].type) for name in ("key", "id")]
     text, count, *edges = database.execute(select(*values).select_from(numbered)).one()
     first, last = ((edges[0], edges[1]), (edges[2], edges[3])) if count else (None, None)
-    return Joined(text=text, count=min(count, limit), more=count > limit, first=first, last=last)
+    return Joined(text=text or "", count=min(count, limit), more=count > limit, first=first, last=last)
 
 
 def demand_postgis(database: Database, *, what: str) -> None:

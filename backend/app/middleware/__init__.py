@@ -16,10 +16,11 @@ from app.telemetry.metrics import Metrics
 
 _PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 _FILES = "/api/v1/artifact-store/"  # artifact bytes on the embedded store: large, slow, and no database connection
+_IMPORT = "/api/v1/sites/import"  # longer than any request else; its route bounds its size and its times
 
 
-def _is_file(path: str) -> bool:
-    return path.startswith(_FILES)
+def _has_own_limits(path: str) -> bool:
+    return path.startswith(_FILES) or path == _IMPORT
 
 
 def _needs_no_admission(path: str) -> bool:
@@ -44,9 +45,14 @@ def install_edge(app: Starlette, *, settings: Settings, metrics: Metrics) -> Non
             wait=admission.wait_seconds,
             exempt=_needs_no_admission,
         )
-    app.add_middleware(Deadline, limit=settings.listen.request_timeout_seconds, exempt=_is_file)
+    app.add_middleware(Deadline, limit=settings.listen.request_timeout_seconds, exempt=_has_own_limits)
     listen = settings.listen
-    app.add_middleware(BodyLimit, max_bytes=listen.max_body_bytes, timeout=listen.body_timeout_seconds, exempt=_is_file)
+    app.add_middleware(
+        BodyLimit,
+        max_bytes=listen.max_body_bytes,
+        timeout=listen.body_timeout_seconds,
+        exempt=_has_own_limits,
+    )
     app.add_middleware(Access, metrics=metrics)
     app.add_middleware(ClientAddress, trusted=trusted)
     app.add_middleware(RequestIds)

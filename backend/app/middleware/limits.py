@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -12,6 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.errors import BodyTooLargeError, RequestTimeoutError
 from app.middleware.access import REFUSED
 from app.middleware.problems import header, problem_response
+
+logger = logging.getLogger(__name__)
 
 _DISCONNECT: Message = {"type": "http.disconnect"}
 
@@ -90,6 +93,8 @@ def _hand_on(body: bytes, receive: Receive) -> Receive:
 class Deadline:
     """Answers 503 where no answer has begun in time; what comes later is dropped.
 
+    An answer that has begun may take as long as it needs, but is cut where the client reads none of it for the limit.
+
     The work itself is not cancelled: a worker thread cannot be, and a half-cancelled request would give up its session
     while the thread still uses it. So the application returns, and its place is freed, when the work has really ended.
     """
@@ -118,9 +123,15 @@ class Deadline:
             return _DISCONNECT if giving_up else await receive()
 
         async def guarded_send(message: Message) -> None:
-            if giving_up is None:
-                timer.cancel()
-                await send(message)
+            if giving_up is not None:
+                return
+            timer.cancel()
+            try:
+                async with asyncio.timeout(self._limit_seconds):
+                    await send(message)
+            except TimeoutError:
+                logger.warning("The answer was cut: its client read nothing for %g s", self._limit_seconds)
+                raise ClientDisconnect from None
 
         try:
             await self._app(scope, guarded_receive, guarded_send)

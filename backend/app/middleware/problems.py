@@ -56,6 +56,7 @@ def problem_bytes(error: LandfallError, *, language: Language, request_id: str |
     if error.errors:
         members["errors"] = [
             {
+                **problem.members,
                 "loc": list(problem.loc),
                 "type": problem.type,
                 "message": fill(problem.message, params=problem.params, language=language),

@@ -24,7 +24,7 @@ SortKeys = Mapping[str, SortKey]
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """One page: its rows as JSON texts with commas between, the cursors of its neighbours, and the count asked for."""
+    """One page: its rows' texts with a separator between, the cursors of its neighbours, and the count asked for."""
 
     text: str
     returned: int
@@ -80,6 +80,7 @@ def fetch_rows(
     keys: SortKeys,
     sort: str,
     query: ListQuery,
+    separator: str = ",",
 ) -> Rows:
     """One page of `row` texts, in the order of `keys[sort]` and then of the id; the keys are never NULL."""
     name = sort.removeprefix("-")
@@ -98,7 +99,7 @@ def fetch_rows(
         page = page.where(here < there if descending else here > there)
     page = page.order_by(key.desc(), id_column.desc()) if descending else page.order_by(key, id_column)
 
-    found = fetch_joined(database, page, limit=query.limit, backward=backward)
+    found = fetch_joined(database, page, limit=query.limit, backward=backward, separator=separator)
 
     def edge(of: tuple[Any, uuid.UUID], *, to_prev: bool) -> str:
         return _Cursor(sort=sort, backward=to_prev, value=of[0], id=of[1]).encode()

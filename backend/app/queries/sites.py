@@ -11,6 +11,7 @@ from sqlalchemy.sql.functions import Function
 
 from app.db.types import Database
 from app.models import Site
+from app.queries.csv_rows import csv_quoted, csv_text
 from app.queries.json_rows import Noun, json_object, json_value, json_values
 from app.queries.paging import Rows, SortKeys, fetch_rows
 from app.schemas.site import SiteListQuery
@@ -41,6 +42,18 @@ SITE = Noun(
         }
     ),
 )
+CSV_COLUMNS = {
+    "id": json_value(Site.id),
+    "name": csv_text(Site.name),
+    "kind": csv_text(Site.kind),
+    "external_id": csv_text(Site.external_id),
+    "properties": csv_quoted(json_value(Site.properties)),
+    "owner_id": json_value(Site.owner_id),
+    "version": json_value(Site.version),
+    "created_at": json_value(Site.created_at),
+    "updated_at": json_value(Site.updated_at),
+    "geometry": csv_quoted(Function("ST_AsText", Site.geom, DIGITS, type_=Text())),
+}
 KEYS: SortKeys = {"created_at": Site.created_at, "updated_at": Site.updated_at, "name": Site.name}
 
 
@@ -57,12 +70,27 @@ def geometry_from_wkb(wkb: bytes) -> ColumnElement[Any]:
 
 
 def fetch_sites(
-    database: Database, query: SiteListQuery, *, area: Area, condition: ColumnElement[bool] | None = None
+    database: Database,
+    query: SiteListQuery,
+    *,
+    area: Area,
+    condition: ColumnElement[bool] | None = None,
+    row: ColumnElement[str] = SITE.row,
+    separator: str = ",",
 ) -> Rows:
     where = _conditions(query, area)
     if condition is not None:
         where.append(condition)
-    return fetch_rows(database, row=SITE.row, where=where, id_column=Site.id, keys=KEYS, sort=query.sort, query=query)
+    return fetch_rows(
+        database,
+        row=row,
+        where=where,
+        id_column=Site.id,
+        keys=KEYS,
+        sort=query.sort,
+        query=query,
+        separator=separator,
+    )
 
 
 def _conditions(query: SiteListQuery, area: Area) -> list[ColumnElement[bool]]:

@@ -23,6 +23,7 @@ MAX_PROPERTIES = 10_000  # values in one free-form object: a page of 1 000 rows 
 MAX_DEPTH = 32  # levels of nesting, far below where JSON parsers give up
 
 DATE = re.compile(r"\d{4}-\d\d-\d\d")
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 NO_NUL = r"^[^\x00]*$"  # PostgreSQL's text cannot hold NUL
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NO_NUL)]
 LongText = Annotated[str, StringConstraints(max_length=20_000, pattern=NO_NUL)]
@@ -30,7 +31,7 @@ LongText = Annotated[str, StringConstraints(max_length=20_000, pattern=NO_NUL)]
 
 def is_storable(text: str) -> bool:
     """Whether UTF-8 and PostgreSQL can hold it: JSON in Python can also say NUL and half a surrogate pair."""
-    return not any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text)
+    return UNSTORABLE.search(text) is None
 
 
 def _storable(value: dict[str, Any]) -> dict[str, Any]:

@@ -83,7 +83,7 @@ class SitePage(Page):
     features: list[SiteOut]
 
 
-class SiteListQuery(ListQuery):
+class SiteFilter(Input):
     kind: list[ShortText] = Field([], max_length=50, description="Any of these.")
     owner_id: uuid.UUID | None = None
     external_id: ShortText | None = None
@@ -103,4 +103,7 @@ class SiteListQuery(ListQuery):
         examples=["kind = 'pump' AND CASEI(name) LIKE CASEI('%station%')"],
     )
     filter_lang: FilterLang = Field("cql2-text", description="The language of `filter`.")
+
+
+class SiteListQuery(SiteFilter, ListQuery):
     sort: SiteSort = Field("-created_at", description="Order; a leading minus reverses it.")

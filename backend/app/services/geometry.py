@@ -251,7 +251,7 @@ class _Reader:
         """The positions as an array of shape (n, 2), n > 0; the pass over the whole array is what makes it fast."""
         items = _array(value, loc)
         self._count(len(items))
-        if _look_like_positions(items):
+        if look_like_positions(items):
             try:
                 positions = np.array(items, dtype=np.float64)
             except OverflowError:  # an integer beyond any double, which the search below finds
@@ -313,7 +313,7 @@ def _lon_lat(position: Sequence[float] | NDArray[np.float64]) -> dict[str, float
     return {"lon": float(position[0]), "lat": float(position[1])}
 
 
-def _look_like_positions(items: Sequence[Any]) -> bool:
+def look_like_positions(items: Sequence[Any]) -> bool:
     return (
         set(map(type, items)) <= {list, tuple}
         and set(map(len, items)) == {2}

@@ -4,6 +4,7 @@ import uuid
 from typing import Any
 
 import shapely
+from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
 from app.db.types import Database
@@ -24,14 +25,17 @@ def read_site(database: Database, site_id: uuid.UUID) -> Answer:
     return answer(database, SITE, site_id)
 
 
-def list_sites(database: Database, query: SiteListQuery) -> Rows:
+def list_sites(
+    database: Database, query: SiteListQuery, *, row: ColumnElement[str] = SITE.row, separator: str = ","
+) -> Rows:
     boxes = parse_bbox(query.bbox) if query.bbox is not None else ()
     near = None
     if query.near is not None:
         lon, lat, metres = parse_near(query.near)
         near = (shapely.to_wkb(shapely.Point(lon, lat)), metres)
     condition = compile_filter(query.filter, lang=query.filter_lang) if query.filter is not None else None
-    return fetch_sites(database, query, area=Area(boxes=boxes, near=near), condition=condition)
+    area = Area(boxes=boxes, near=near)
+    return fetch_sites(database, query, area=area, condition=condition, row=row, separator=separator)
 
 
 def create_site(session: Session, body: SiteWrite, *, actor: Actor, key: Once | None = None) -> Answer:

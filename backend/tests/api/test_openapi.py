@@ -96,8 +96,9 @@ def test_every_creation_takes_an_idempotency_key_and_every_change_a_version(docu
 
 def examples_of(document: Document, operation: Operation) -> list[dict[str, Any]]:
     """A schema's own examples, or one made of its members'."""
-    ((_, content),) = operation["requestBody"]["content"].items()
-    schema = document.document["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]
+    content = next(iter(operation["requestBody"]["content"].values()))
+    name = content["schema"].get("$ref", "").rpartition("/")[2]
+    schema = document.document["components"]["schemas"][name] if name else content["schema"]
     examples: list[dict[str, Any]] = schema.get("examples", [])
     members = {name: member["examples"][0] for name, member in schema["properties"].items() if "examples" in member}
     return examples or [members]

@@ -22,6 +22,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
+from app import messages
 from app.api import problems
 from app.api.problems import problem_responses
 from app.errors import (
@@ -301,7 +302,7 @@ def test_a_body_in_no_encoding_is_a_problem(client: TestClient) -> None:
 def test_a_long_list_of_wrong_items_and_a_long_name_are_cut_short(client: TestClient) -> None:
     errors = invalid(client, {f"{number}{'x' * 1000}": 1 for number in range(200)})
     assert len(errors) == problems.MAX_FIELD_PROBLEMS
-    assert max(len(error["loc"][-1]) for error in errors) <= problems.MAX_NAME_LENGTH
+    assert max(len(error["loc"][-1]) for error in errors) <= messages.MAX_NAME_LENGTH
 
 
 def test_the_openapi_document_is_valid_and_tells_of_problems_in_one_media_type_only() -> None:

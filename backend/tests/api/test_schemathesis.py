@@ -41,6 +41,13 @@ from tests.support.settings import make_settings
 
 pytestmark = pytest.mark.slow
 
+
+@schemathesis.serializer("application/geo+json-seq", "application/x-ndjson")
+def as_text(_context: schemathesis.SerializationContext, value: Any) -> bytes:
+    """A sequence of features is any text to the document."""
+    return str(value).encode("utf-8", "replace")
+
+
 generation = GenerationConfig(max_examples=10, deterministic=True, with_security_parameters=False)
 config = SchemathesisConfig(seed=7, projects=ProjectsConfig(default=ProjectConfig(generation=generation)))
 with tempfile.TemporaryDirectory() as directory:

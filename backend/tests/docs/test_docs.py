@@ -21,7 +21,7 @@ LINK = re.compile(r"\]\(([^)#\s]+)(#[^)]*)?\)")
 MAKE_TARGET = re.compile(r"^(?:\$ )?make ([a-z]+)\b", re.MULTILINE)
 # Helm's and kubectl's own words, up to what they run in a container: a release may be called landfall, too.
 OTHERS = re.compile(r"\b(?:helm|kubectl) (?:(?! -- )[^`\n])*")
-COMMAND = re.compile(r"\blandfall ((?:users |artifacts )?[a-z]+)\b")
+COMMAND = re.compile(r"\blandfall ((?:users |artifacts |sites )?[a-z]+)\b")
 
 
 def names(page: Path) -> str:

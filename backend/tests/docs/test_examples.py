@@ -70,3 +70,14 @@ def test_the_upload_sends_a_large_file_in_parts_once_and_a_small_one_whole(servi
 
     assert [line.split()[0] for line in lines] == ["part", "part", "part", "available", "available", "available"]
     assert lines[3] == lines[4]
+
+
+def test_the_import_and_the_export_carry_the_wells(service: Service, tmp_path: Path) -> None:
+    script = "\n".join(blocks("how-to/import-and-export.md", "bash")).replace("http://127.0.0.1:8000", service.url)
+
+    output = run(script, directory=tmp_path)
+
+    assert '"created":2' in output
+    found = json.loads((tmp_path / "exported.geojson").read_text())["features"]
+    assert {site["properties"]["name"] for site in found} == {"Well 1", "Well 2"}
+    assert "W-2" in (tmp_path / "exported.csv").read_text()

@@ -10,6 +10,8 @@ SET client_min_messages = warning;
 BEGIN;
 REVOKE ALL ON DATABASE :"database" FROM PUBLIC;
 GRANT CONNECT ON DATABASE :"database" TO :"app", :"pooler";
+-- Imports go through a temporary table.
+GRANT TEMPORARY ON DATABASE :"database" TO :"app";
 -- Before PostgreSQL 15, public is the superuser's and everybody may create in it.
 ALTER SCHEMA public OWNER TO pg_database_owner;
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;

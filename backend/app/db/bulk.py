@@ -1,0 +1,70 @@
+"""Many rows at once: COPY on PostgreSQL, executemany on SQLite."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Table, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+COPY_BYTES = 1024**2
+
+Row = Sequence[str | int | bytes | None]
+
+
+def extend_timeout(session: Session, limit: timedelta) -> None:
+    """Let each further statement of this transaction take so long."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text(f"SET LOCAL statement_timeout = {int(limit.total_seconds() * 1000)}"))
+
+
+def load(session: Session, table: Table, batches: Iterable[Sequence[Row]]) -> None:
+    """Put rows, batch by batch, into a table; their texts are not empty, and JSON and times are texts already."""
+    connection = session.connection()
+    batches = filter(None, batches)  # an empty one would end the COPY
+    if connection.dialect.name == "postgresql":
+        source = _Source(batches)
+        cursor: Any = connection.connection.cursor()
+        with closing(cursor):
+            cursor.copy_expert(f"COPY {table.name} FROM STDIN WITH (FORMAT csv)", source, COPY_BYTES)
+        if source.error is not None:
+            raise source.error
+    else:
+        marks = ",".join("?" * len(table.columns))
+        for batch in batches:
+            connection.exec_driver_sql(f"INSERT INTO {table.name} VALUES ({marks})", [tuple(row) for row in batch])  # noqa: S608
+
+
+class _Source:
+    """The file that psycopg2 reads; it would bury an error of ours in one of its own."""
+
+    def __init__(self, batches: Iterable[Sequence[Row]]) -> None:
+        self._texts = self._write(batches)
+        self.error: Exception | None = None
+
+    def read(self, _size: int) -> str:
+        try:
+            return next(self._texts, "")
+        except Exception as error:  # noqa: BLE001 - raised again by `load`
+            self.error = error
+            return ""
+
+    @staticmethod
+    def _write(batches: Iterable[Sequence[Row]]) -> Iterator[str]:
+        for batch in batches:
+            text = io.StringIO()
+            rows = ([cell.hex() if isinstance(cell, bytes) else cell for cell in row] for row in batch)
+            csv.writer(text, lineterminator="\n").writerows(rows)
+            yield text.getvalue()
+
+
+def insert_for(session: Session, model: type[Any]) -> Any:
+    """An INSERT that knows ON CONFLICT, which both dialects have by the same words."""
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    return dialect.insert(model)

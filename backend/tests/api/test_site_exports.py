@@ -1,0 +1,128 @@
+"""The export: the same features as the list, in three formats, whole or visibly cut."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from typing import Any
+
+import pytest
+import shapely
+
+from app.services import site_exports
+from tests.support.api import Api, point, problem_of, site
+
+JSON = {"Content-Type": "application/json"}
+SQUARE = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]]}
+
+
+def exported(api: Api, **params: Any) -> str:
+    answer = api.viewer.get("/sites/export", params=params)
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+def make_sites(api: Api, count: int = 5) -> list[Any]:
+    """Sites as the list shows them, oldest first."""
+    features = [site(point(number, 50), name=f"Site {number}", external_id=f"S-{number}") for number in range(count)]
+    content = json.dumps({"type": "FeatureCollection", "features": features})
+    assert api.editor.post("/sites/import", content=content, headers=JSON).status_code == 200
+    return api.viewer.listed("/sites", sort="created_at", limit=1000)
+
+
+@pytest.mark.parametrize("page_rows", [1, 2, 5, 1000])
+def test_geojson_and_its_sequence_have_the_features_of_the_list(
+    api: Api, page_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site_exports, "PAGE_ROWS", page_rows)
+    expected = make_sites(api)
+
+    whole = json.loads(exported(api))
+    assert (whole["type"], whole["features"]) == ("FeatureCollection", expected)
+
+    records = exported(api, format="geojsonseq").split("\x1e")
+    assert [json.loads(record) for record in records[1:]] == expected
+    assert all(record.endswith("\n") for record in records[1:])
+
+
+def test_csv_has_a_column_a_property_and_the_geometry_as_wkt(api: Api) -> None:
+    made = api.editor.create("/sites", site(SQUARE, name='A "b",\nc', properties={"a": 'x"y'}))
+
+    answer = api.viewer.get("/sites/export", params={"format": "csv"})
+
+    assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+    (row,) = csv.DictReader(io.StringIO(answer.text, newline=""))
+    assert shapely.equals(shapely.from_wkt(row.pop("geometry")), shapely.from_geojson(json.dumps(SQUARE)))
+    assert json.loads(row.pop("properties")) == {"a": 'x"y'}
+    properties = made["properties"]
+    assert row == {
+        "id": made["id"],
+        "name": 'A "b",\nc',
+        "kind": "pump",
+        "external_id": "",
+        "owner_id": properties["owner_id"],
+        "version": "1",
+        "created_at": properties["created_at"],
+        "updated_at": properties["updated_at"],
+    }
+    assert answer.text.count("\r\n") == 2
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_a_spreadsheet_finds_no_formula_in_csv(api: Api, start: str) -> None:
+    api.editor.create("/sites", site(name=f"{start}cmd", kind=f"{start}1", external_id=f"{start}2"))
+    (row,) = csv.DictReader(io.StringIO(exported(api, format="csv"), newline=""))
+    assert (row["name"], row["kind"], row["external_id"]) == (f"'{start}cmd", f"'{start}1", f"'{start}2")
+
+
+@pytest.mark.parametrize(
+    ("params", "names"),
+    [
+        ({"kind": "well"}, []),
+        ({"external_id": "S-3"}, ["Site 3"]),
+        ({"bbox": "0.5,49,2.5,51"}, ["Site 1", "Site 2"]),
+        ({"near": "4,50,10"}, ["Site 4"]),
+        ({"text": "sITE 0"}, ["Site 0"]),
+    ],
+    ids=str,
+)
+def test_the_filters_of_the_list_hold(api: Api, params: dict[str, str], names: list[str]) -> None:
+    make_sites(api)
+    found = json.loads(exported(api, **params))["features"]
+    assert sorted(feature["properties"]["name"] for feature in found) == names
+
+
+def test_what_is_wrong_with_the_request_is_told_before_a_byte_is_sent(api: Api) -> None:
+    assert problem_of(api.viewer.get("/sites/export", params={"bbox": "1,2,3"})) == (422, "invalid-request")
+    assert problem_of(api.viewer.get("/sites/export", params={"format": "dwg"})) == (422, "invalid-request")
+    assert problem_of(api.anonymous.get("/sites/export")) == (401, "invalid-token")
+
+
+@pytest.mark.parametrize(
+    ("accepted", "coding"), [("gzip", "gzip"), ("br, gzip;q=0.5", "gzip"), ("gzip;q=0", None), ("identity", None)]
+)
+def test_the_answer_is_compressed_for_who_takes_it(api: Api, accepted: str, coding: str | None) -> None:
+    expected = make_sites(api)
+    headers = {**api.viewer.headers, "Accept-Encoding": accepted}
+    api.client.event_hooks["response"].clear()  # it would unpack what is looked at here
+    with api.client.stream("GET", "/api/v1/sites/export", headers=headers) as answer:
+        raw = b"".join(answer.iter_raw())
+    assert answer.headers.get("Content-Encoding") == coding
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="sites.geojson"'
+    assert json.loads(gzip.decompress(raw) if coding else raw)["features"] == expected
+
+
+def test_an_export_comes_back_by_an_import(api: Api) -> None:
+    expected = make_sites(api)
+    for form, media_type in (("geojson", "application/geo+json"), ("geojsonseq", "application/geo+json-seq")):
+        content = exported(api, format=form).encode()
+        answer = api.editor.post("/sites/import", content=content, headers={"Content-Type": media_type})
+        assert answer.json()["unchanged"] == len(expected)
+
+
+def test_no_rows_are_a_whole_file_too(api: Api) -> None:
+    assert json.loads(exported(api)) == {"type": "FeatureCollection", "features": []}
+    assert exported(api, format="csv").startswith("id,name,kind,")
+    assert "Feature" not in exported(api, format="geojsonseq")

@@ -80,6 +80,27 @@ class RequestInvalidError(LandfallError):
     detail = "Some of the request's fields are wrong: see errors."
 
 
+class ParameterInvalidError(LandfallError):
+    type = "invalid-parameter"
+    status = 400
+    title = "A parameter is not valid"
+    detail = "Some of the request's parameters are unknown or wrong: see errors."
+
+
+class CrsOutOfRangeError(LandfallError):
+    type = "crs-out-of-range"
+    status = 400
+    title = "Outside of the reference system"
+    detail = "Some of these sites are where {crs} is not defined. Ask for another system, or for a smaller area."
+
+
+class NotAcceptableError(LandfallError):
+    type = "not-acceptable"
+    status = 406
+    title = "No acceptable representation"
+    detail = "This is served as {offered}. Name one of them in the header Accept, or use f=json or f=html."
+
+
 class GeometryInvalidError(RequestInvalidError):
     type = "invalid-geometry"
     title = "The geometry is not valid"

@@ -26,6 +26,7 @@ from app.api import (
     tiles,
     users,
 )
+from app.api.ogc import routes as ogc
 from app.artifacts.local import LocalStorage
 from app.artifacts.storage_factory import create_storage
 from app.db.schema_state import SchemaInspector
@@ -106,6 +107,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(tiles.router)
+    app.include_router(ogc.router)
     app.include_router(health.probes)
     problems.install(app)
     install_edge(app, settings=settings, metrics=metrics)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from app.messages_de_features import FEATURES
 from app.messages_de_filter import FILTER
 from app.messages_de_geometry import GEOMETRY
 from app.messages_de_imports import IMPORTS
@@ -14,6 +15,7 @@ TEMPLATES: Final[Mapping[str, str]] = {
     **GEOMETRY,
     **FILTER,
     **IMPORTS,
+    **FEATURES,
     "Internal error": "Interner Fehler",
     "Something went wrong here. Quote the request id when you report it.": (
         "Hier ist etwas schiefgegangen. Nenne bei einer Meldung bitte die Anfragenummer (request_id)."
@@ -31,6 +33,19 @@ TEMPLATES: Final[Mapping[str, str]] = {
     ),
     "The request is not valid": "Die Anfrage ist ungültig",
     "Some of the request's fields are wrong: see errors.": "Einige Felder der Anfrage sind falsch: siehe errors.",
+    "A parameter is not valid": "Ein Parameter ist ungültig",
+    "Some of the request's parameters are unknown or wrong: see errors.": (
+        "Einige Parameter der Anfrage sind unbekannt oder falsch: siehe errors."
+    ),
+    "Outside of the reference system": "Außerhalb des Bezugssystems",
+    "Some of these sites are where {crs} is not defined. Ask for another system, or for a smaller area.": (
+        "Einige dieser Standorte liegen, wo {crs} nicht definiert ist. "
+        "Verlange ein anderes System oder ein kleineres Gebiet."
+    ),
+    "No acceptable representation": "Keine annehmbare Darstellung",
+    "This is served as {offered}. Name one of them in the header Accept, or use f=json or f=html.": (
+        "Dies gibt es als {offered}. Nenne eines davon in der Kopfzeile Accept, oder nimm f=json oder f=html."
+    ),
     "The geometry is not valid": "Die Geometrie ist ungültig",
     "The geometry cannot be stored: see errors.": "Die Geometrie kann nicht gespeichert werden: siehe errors.",
     "value is not a valid email address": "Ist keine gültige E-Mail-Adresse",
@@ -226,6 +241,10 @@ FIELD_MESSAGES: Final[Mapping[str, str]] = {
     "json_not_finite": "NaN und Infinity sind kein JSON",
     "json_text": "Texte dürfen weder NUL noch ein halbes Surrogatpaar enthalten",
     "datetime_iso": "Muss ein Zeitpunkt nach ISO 8601 sein, etwa 2026-11-30T08:00:00Z",
+    "crs_unknown": "Muss eines der Systeme der Sammlung sein: {known}",
+    "bbox_form": "Muss aus vier Zahlen bestehen, mit Höhen aus sechs: erst die untere Ecke, dann die obere",
+    "interval_form": "Muss ein Zeitpunkt nach RFC 3339 sein, oder zwei mit Schrägstrich, davon einer womöglich '..'",
+    "interval_order": "Der Zeitraum endet, bevor er beginnt",
     "datetime_range": "Die Zeit muss zwischen den Jahren 1900 und 9000 liegen",
     "property_unknown": "Unbekannte Eigenschaft: {name}. Es gibt {known}",
     "password_too_short": "Das Passwort braucht mindestens {limit} Zeichen",

@@ -52,6 +52,7 @@ def register(connection: DBAPIConnection) -> None:
         "AsGeoJSON": _as_geojson,
         "ST_AsText": _as_text,
         "AsText": _as_text,
+        "ST_FlipCoordinates": _flipped,
         "ST_MakeEnvelope": _envelope,
         "ST_Intersects": spatial.intersects,
         "ST_DWithin": spatial.within,
@@ -122,6 +123,10 @@ def _checked(wkb: bytes, _srid: int = 4326) -> bytes:
 
 def _envelope(west: float, south: float, east: float, north: float, _srid: int = 4326) -> bytes:
     return shapely.to_wkb(shapely.box(west, south, east, north))
+
+
+def _flipped(wkb: bytes) -> bytes:
+    return shapely.to_wkb(shapely.transform(_read(wkb), lambda positions: positions[:, ::-1]))
 
 
 def _as_geojson(wkb: bytes, digits: int = 9) -> str:

@@ -14,34 +14,33 @@ from app.models import Site
 from app.queries.csv_rows import csv_quoted, csv_text
 from app.queries.json_rows import Noun, json_object, json_value, json_values
 from app.queries.paging import Rows, SortKeys, fetch_rows
+from app.schemas.crs import DEGREE_DIGITS, STORED_SRID
 from app.schemas.site import SiteListQuery
 
-SRID = 4326  # WGS 84 in degrees, the only system of RFC 7946
-DIGITS = 9  # a tenth of a millimetre
+SRID = STORED_SRID
+DIGITS = DEGREE_DIGITS
 
-SITE = Noun(
-    name="site",
-    model=Site,
-    row=json_object(
-        {
-            "type": literal_column("'\"Feature\"'", Text),
-            "id": json_value(Site.id),
-            "geometry": Function("ST_AsGeoJSON", Site.geom, DIGITS, type_=Text()),
-            "properties": json_object(
-                json_values(
-                    Site.name,
-                    Site.kind,
-                    Site.external_id,
-                    Site.properties,
-                    Site.owner_id,
-                    Site.version,
-                    Site.created_at,
-                    Site.updated_at,
-                )
-            ),
-        }
-    ),
+PROPERTIES = json_object(
+    json_values(
+        Site.name,
+        Site.kind,
+        Site.external_id,
+        Site.properties,
+        Site.owner_id,
+        Site.version,
+        Site.created_at,
+        Site.updated_at,
+    )
 )
+
+
+def feature(geometry: ColumnElement[str]) -> ColumnElement[str]:
+    """A GeoJSON Feature with the geometry's text."""
+    kind: ColumnElement[str] = literal_column("'\"Feature\"'", Text)
+    return json_object({"type": kind, "id": json_value(Site.id), "geometry": geometry, "properties": PROPERTIES})
+
+
+SITE = Noun(name="site", model=Site, row=feature(Function("ST_AsGeoJSON", Site.geom, DIGITS, type_=Text())))
 CSV_COLUMNS = {
     "id": json_value(Site.id),
     "name": csv_text(Site.name),

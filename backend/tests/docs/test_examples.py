@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import required
+from tests.support.gdal import find_gdal
 from tests.support.service import Service
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -81,3 +83,15 @@ def test_the_import_and_the_export_carry_the_wells(service: Service, tmp_path: P
     found = json.loads((tmp_path / "exported.geojson").read_text())["features"]
     assert {site["properties"]["name"] for site in found} == {"Well 1", "Well 2"}
     assert "W-2" in (tmp_path / "exported.csv").read_text()
+
+
+def test_gis_clients_read_the_sites_as_the_page_says(service: Service, tmp_path: Path) -> None:
+    required(find_gdal)
+    script = "\n".join(blocks("how-to/use-gis-clients.md", "bash")).replace("http://127.0.0.1:8000", service.url)
+
+    output = run(script, directory=tmp_path)
+
+    assert "1: sites (title: Sites)" in output
+    assert (tmp_path / "sites.gpkg").stat().st_size > 0
+    assert "name (String) = Pumping station 7" in output
+    assert '"coordinates":[52.52,13.405]' in output

@@ -1,0 +1,1 @@
+"""OGC API - Features: the standard's own addresses, documents and pages over sites."""

@@ -1,0 +1,195 @@
+"""The OpenAPI document of OGC API - Features: 3.0, as its conformance class asks, where FastAPI writes 3.1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Request
+
+from app.api.answers import GEOJSON, JSON
+from app.api.health import VERSION
+from app.api.ogc import schemas
+from app.api.ogc.documents import DESCRIPTION, TITLE
+from app.api.ogc.links import OPENAPI, ROOT, origin
+from app.api.ogc.negotiation import HTML
+from app.api.problems import problem_responses
+from app.errors import (
+    CrsOutOfRangeError,
+    DatabaseUnavailableError,
+    LandfallError,
+    NotAcceptableError,
+    NotFoundError,
+    NotOnSqliteError,
+    OverloadedError,
+    ParameterInvalidError,
+    RequestTimeoutError,
+    TokenInvalidError,
+)
+from app.schemas.crs import CRS84, SYSTEMS
+from app.schemas.feature import MAX_LIMIT
+
+Part = dict[str, Any]
+
+PUBLIC_ERRORS = (ParameterInvalidError, NotAcceptableError, OverloadedError, RequestTimeoutError, LandfallError)
+DATA_ERRORS = (*PUBLIC_ERRORS, TokenInvalidError, CrsOutOfRangeError, NotOnSqliteError, DatabaseUnavailableError)
+CONTENT_CRS = {"Content-Crs": {"description": "The system of the coordinates.", "schema": {"type": "string"}}}
+ETAG = {"ETag": {"description": "The site's version.", "schema": {"type": "string"}}}
+
+
+def document(request: Request) -> Part:
+    return {
+        "openapi": "3.0.3",
+        "info": {"title": TITLE, "description": DESCRIPTION, "version": VERSION},
+        "servers": [{"url": f"{origin(request)}{ROOT}"}],
+        "tags": [{"name": "Documents"}, {"name": "Features"}],
+        "paths": {path: {"get": operation} for path, operation in _operations().items()},
+        "components": {
+            "schemas": schemas.SCHEMAS,
+            "parameters": PARAMETERS,
+            "securitySchemes": {
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A token from /api/v1/auth/token of the same host.",
+                }
+            },
+        },
+    }
+
+
+def _operations() -> dict[str, Part]:
+    items = {
+        **_data("getFeatures", "The sites, a page at a time", "FeatureCollection", ITEMS_PARAMETERS),
+        "description": "In the order of their making. The time of a site is its last change, updated_at.",
+    }
+    item = _data("getFeature", "One site", "Feature", ("featureId", "crs", "f"), errors=(NotFoundError,), headers=ETAG)
+    item["responses"]["304"] = {"description": "The client's copy is the current one.", "headers": ETAG | CONTENT_CRS}
+    return {
+        "/": _document("getLandingPage", "The landing page", "LandingPage"),
+        "/conformance": _document("getConformance", "The conformance classes", "Conformance"),
+        "/api": _operation("getDefinition", "This document", {OPENAPI: {"schema": {"type": "object"}}, HTML: PAGE}),
+        "/api.html": _operation("getDocumentation", "The same for people", {HTML: PAGE}, ()),
+        "/collections": _document("getCollections", "The collections", "Collections"),
+        "/collections/sites": _document("getCollection", "The collection of sites", "Collection"),
+        "/collections/sites/items": items,
+        "/collections/sites/items/{featureId}": item,
+    }
+
+
+PAGE: Part = {"schema": {"type": "string"}}
+
+
+def _document(name: str, summary: str, schema: str) -> Part:
+    return _operation(name, summary, {JSON: _schema(schema), HTML: PAGE})
+
+
+def _data(
+    name: str,
+    summary: str,
+    schema: str,
+    parameters: tuple[str, ...],
+    *,
+    errors: tuple[type[LandfallError], ...] = (),
+    headers: Part | None = None,
+) -> Part:
+    operation = _operation(
+        name, summary, {GEOJSON: _schema(schema), HTML: PAGE}, parameters, errors=(*DATA_ERRORS, *errors)
+    )
+    operation["responses"]["200"]["headers"] = CONTENT_CRS
+    return {**operation, "tags": ["Features"], "security": [{"bearer": []}]}
+
+
+def _operation(
+    name: str,
+    summary: str,
+    content: Part,
+    parameters: tuple[str, ...] = ("f",),
+    *,
+    errors: tuple[type[LandfallError], ...] = PUBLIC_ERRORS,
+) -> Part:
+    problems = {str(status): response for status, response in problem_responses(*errors).items()}
+    return {
+        "operationId": name,
+        "summary": summary,
+        "tags": ["Documents"],
+        "parameters": [{"$ref": f"#/components/parameters/{parameter}"} for parameter in parameters],
+        "responses": {"200": {"description": summary, "content": content}, **problems},
+    }
+
+
+def _schema(name: str) -> Part:
+    return {"schema": {"$ref": f"#/components/schemas/{name}"}}
+
+
+def _parameter(name: str, description: str, **schema: Any) -> Part:
+    return {
+        "name": name,
+        "in": "query",
+        "description": description,
+        "required": False,
+        "schema": schema,
+        "style": "form",
+        "explode": False,
+    }
+
+
+def _system(name: str, description: str) -> Part:
+    return _parameter(name, description, type="string", format="uri", enum=list(SYSTEMS), default=CRS84.uri)
+
+
+def _text(name: str, description: str) -> Part:
+    return _parameter(name, description, type="string", minLength=1, maxLength=200)
+
+
+ITEMS_PARAMETERS = (
+    "limit", "cursor", "count", "bbox", "bbox-crs", "crs", "datetime", "name", "kind", "external_id", "owner_id", "f",
+)  # fmt: skip
+_PARAMETERS: tuple[Part, ...] = (
+    _parameter(
+        "limit",
+        "Sites in a page; more than the maximum are the maximum.",
+        type="integer",
+        minimum=1,
+        maximum=MAX_LIMIT,
+        default=100,
+    ),
+    _parameter("cursor", "Where the page starts: follow the links next and prev.", type="string", maxLength=2000),
+    _parameter(
+        "count",
+        "Whether numberMatched is given: estimated is the planner's guess, and quick.",
+        type="string",
+        enum=["none", "estimated", "exact"],
+        default="none",
+    ),
+    _parameter(
+        "bbox",
+        "Sites that meet this box: the lower corner, then the upper, in the order of the system's axes. "
+        "Of six numbers the third and the sixth, heights, are passed over. In degrees a western side that is "
+        "greater than the eastern one crosses the antimeridian. What is beyond the system's bounds is cut off.",
+        type="array",
+        minItems=4,
+        maxItems=6,
+        items={"type": "number"},
+    ),
+    _system("bbox-crs", "The system of the box."),
+    _system("crs", "The system of the coordinates in the answer."),
+    _parameter(
+        "datetime",
+        "Sites whose last change (updated_at) was at this time, or within this interval, of which one end may "
+        "be open: `2026-11-30T08:00:00Z`, `2026-11-30T08:00:00Z/..`.",
+        type="string",
+    ),
+    _text("name", "Sites with this name."),
+    _text("kind", "Sites of this kind."),
+    _text("external_id", "Sites with this key of their owner's own."),
+    _parameter("owner_id", "Sites of this user.", type="string", format="uuid"),
+    _parameter("f", "The answer's format; wins over Accept.", type="string", enum=["json", "html"]),
+    {
+        "name": "featureId",
+        "in": "path",
+        "description": "The site's id.",
+        "required": True,
+        "schema": {"type": "string"},
+    },
+)
+PARAMETERS = {str(parameter["name"]): parameter for parameter in _PARAMETERS}

@@ -1,0 +1,86 @@
+"""The parameters of OGC API - Features; each is refused with its reason, and an unknown one too."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat
+from pydantic_core import PydanticCustomError
+
+from app.schemas.common import Input, ListQuery, Moment, ShortText
+from app.schemas.crs import CRS84, SYSTEMS, Crs
+
+MAX_LIMIT = 10_000
+MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")  # RFC 3339, section 5.6
+OPEN = frozenset({"", ".."})
+
+Format = Literal["json", "html"]
+Box = tuple[float, float, float, float]
+Interval = tuple[datetime | None, datetime | None]
+
+
+def _crs(value: Any) -> Crs:
+    known = SYSTEMS.get(str(value).removeprefix("<").removesuffix(">"))
+    if known is None:
+        context = {"known": ", ".join(SYSTEMS)}
+        raise PydanticCustomError("crs_unknown", "Must be one of the collection's systems: {known}", context)
+    return known
+
+
+def _numbers(value: str) -> list[str]:
+    return value.split(",")
+
+
+def _box(numbers: tuple[float, ...]) -> Box:
+    """The first two axes of both corners."""
+    match numbers:
+        case (first, second, last_first, last_second) | (first, second, _, last_first, last_second, _):
+            return first, second, last_first, last_second
+    raise PydanticCustomError("bbox_form", "Must be four numbers, six with heights: the lower corner, then the upper")
+
+
+def _interval(value: str) -> tuple[str | None, str | None]:
+    """One moment is the interval from it to itself."""
+    start, slash, end = value.partition("/")
+    ends = (start, end if slash else start)
+    if not all(moment in OPEN or MOMENT.fullmatch(moment) for moment in ends) or all(moment in OPEN for moment in ends):
+        raise PydanticCustomError(
+            "interval_form", "Must be a time by RFC 3339, or two with a slash between, of which one may be '..'"
+        )
+    first, last = (None if moment in OPEN else moment for moment in ends)
+    return first, last
+
+
+def _ordered(interval: Interval) -> Interval:
+    start, end = interval
+    if start is not None and end is not None and start > end:
+        raise PydanticCustomError("interval_order", "The interval ends before it begins")
+    return interval
+
+
+Limit = Annotated[int, Field(ge=1), AfterValidator(lambda limit: min(limit, MAX_LIMIT))]
+CrsName = Annotated[Crs, BeforeValidator(_crs)]
+
+
+class DocumentQuery(Input):
+    f: Format | None = None
+
+
+class FeatureQuery(DocumentQuery):
+    crs: CrsName = CRS84
+
+
+class FeatureListQuery(FeatureQuery, ListQuery):
+    limit: Limit = 100
+    bbox: Annotated[tuple[FiniteFloat, ...], BeforeValidator(_numbers), AfterValidator(_box)] | None = None
+    bbox_crs: CrsName = Field(CRS84, alias="bbox-crs")
+    interval: (
+        Annotated[tuple[Moment | None, Moment | None], BeforeValidator(_interval), AfterValidator(_ordered)] | None
+    ) = Field(None, alias="datetime")
+    name: ShortText | None = None
+    kind: ShortText | None = None
+    external_id: ShortText | None = None
+    owner_id: uuid.UUID | None = None

@@ -1,0 +1,38 @@
+"""Each requirement of a conformance class that the service declares has a test that names it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from app.api.ogc.documents import CONFORMANCE
+
+# Of OGC 17-069r4 and 18-058r1; what is only said of servers with other encodings or dimensions stands out.
+REQUIREMENTS = {
+    "ogcapi-features-1/1.0/conf/core": """
+        root-op root-success api-definition-op api-definition-success conformance-op conformance-success http
+        query-param-unknown query-param-invalid crs84 fc-md-op fc-md-success fc-md-links fc-md-items fc-md-items-links
+        fc-md-extent sfc-md-op sfc-md-success fc-op fc-limit-definition fc-limit-response-1 fc-bbox-definition
+        fc-bbox-response fc-time-definition fc-time-response fc-response fc-links fc-rel-type fc-timeStamp
+        fc-numberMatched fc-numberReturned f-op f-success f-links""",
+    "ogcapi-features-1/1.0/conf/oas30": """
+        oas-definition-1 oas-definition-2 oas-impl completeness exceptions-codes security""",
+    "ogcapi-features-1/1.0/conf/html": "definition content",
+    "ogcapi-features-1/1.0/conf/geojson": "definition content",
+    "ogcapi-features-2/1.0/conf/crs": """
+        crs-uri fc-md-crs-list fc-md-crs-list-global fc-md-storageCrs fc-md-storageCrs-valid-value fc-crs-definition
+        fc-crs-valid-value fc-crs-default-value fc-crs-action crs-exception fc-bbox-crs-definition
+        fc-bbox-crs-valid-value fc-bbox-crs-default-value fc-bbox-crs-action bbox-crs-exception ogc-crs-header
+        ogc-crs-header-value geojson""",
+}
+
+
+def test_every_requirement_has_a_test() -> None:
+    assert {f"http://www.opengis.net/spec/{name}" for name in REQUIREMENTS} == set(CONFORMANCE)
+    required = {
+        f"/req/{conformance.rpartition('/')[2]}/{name}"
+        for conformance, names in REQUIREMENTS.items()
+        for name in names.split()
+    }
+    tests = "".join(file.read_text() for file in Path(__file__).parent.glob("test_ogc_*.py"))
+    assert set(re.findall(r'"(/req/[\w/-]+)"', tests)) == required

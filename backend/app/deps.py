@@ -16,6 +16,7 @@ from anyio import CancelScope
 from fastapi import Depends, Header, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.security import OAuth2PasswordBearer
+from fastapi.security.utils import get_authorization_scheme_param
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
@@ -149,6 +150,12 @@ def _reader(role: UserRole) -> Callable[[Request, str | None], Awaitable[Reader]
         return Reader(request, token, role)
 
     return reader
+
+
+def viewer_reads(request: Request) -> Reader:
+    """The same for a route that FastAPI does not serve."""
+    scheme, token = get_authorization_scheme_param(request.headers.get("authorization"))
+    return Reader(request, token if scheme.lower() == "bearer" else None, UserRole.VIEWER)
 
 
 ViewerReads = Annotated[Reader, Depends(_reader(UserRole.VIEWER))]

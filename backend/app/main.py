@@ -107,7 +107,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(tiles.router)
-    app.include_router(ogc.router)
+    app.router.routes += ogc.ROUTES
     app.include_router(health.probes)
     problems.install(app)
     install_edge(app, settings=settings, metrics=metrics)

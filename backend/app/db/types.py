@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from geoalchemy2 import Geometry
@@ -29,6 +30,7 @@ from sqlalchemy import (
     literal_column,
     select,
 )
+from sqlalchemy import text as sql_text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
@@ -250,18 +252,33 @@ def fetch_joined(database: Database, page: Select[Any], *, limit: int, backward:
         first, last = ((kept[0][1:], kept[-1][1:])) if kept else (None, None)
         text = separator.join(row.text for row in kept)
         return Joined(text=text, count=len(kept), more=len(rows) > limit, first=first, last=last)
-    types = page.selected_columns
-    numbered = select(page.subquery("page"), func.row_number().over().label("n")).subquery("numbered")
-    order, ends = numbered.c.n.asc(), ["1", f"least(count(*), {limit})"]
-    if backward:
-        order, ends = numbered.c.n.desc(), ends[::-1]
-    texts = func.string_agg(numbered.c.text, postgresql.aggregate_order_by(literal(separator, Text), order))
-    values: list[ColumnElement[Any]] = [texts.filter(numbered.c.n <= literal_column(str(limit))), func.count()]
-    for end in ends:
-        values += [literal_column(f"(array_agg({name} ORDER BY n))[{end}]", types[name].type) for name in ("key", "id")]
-    text, count, *edges = database.execute(select(*values).select_from(numbered)).one()
+    outer = _joining(limit, page.selected_columns.key.type, backward=backward, separator=separator)
+    text, count, *edges = database.execute(outer.add_cte(page.cte("page"))).one()
     first, last = ((edges[0], edges[1]), (edges[2], edges[3])) if count else (None, None)
     return Joined(text=text or "", count=min(count, limit), more=count > limit, first=first, last=last)
+
+
+@lru_cache(maxsize=64)
+def as_text(expression: ColumnElement[str], *, is_postgresql: bool) -> ColumnElement[str]:
+    """The same as one piece of SQL: a row of a dozen columns is long to look through for what is in it."""
+    dialect: Dialect = postgresql.dialect(paramstyle="named") if is_postgresql else sqlite.dialect()  # type: ignore[no-untyped-call]
+    return literal_column(str(expression.compile(dialect=dialect, compile_kwargs={"literal_binds": True})), Text)
+
+
+@lru_cache(maxsize=256)
+def _joining(limit: int, key_type: TypeEngine[Any], *, backward: bool, separator: str) -> Select[Any]:
+    """Made once for each kind of page: to make it anew would take longer than the page."""
+    order, ends = "ASC", ["1", f"least(count(*), {limit})"]
+    if backward:
+        order, ends = "DESC", ends[::-1]
+    texts = f"string_agg(text, '{separator}' ORDER BY n {order}) FILTER (WHERE n <= {limit})"
+    columns: list[ColumnElement[Any]] = [literal_column(texts, Text), func.count()]
+    for end in ends:
+        columns += [
+            literal_column(f"(array_agg({name} ORDER BY n))[{end}]", of)
+            for name, of in (("key", key_type), ("id", Guid()))
+        ]
+    return select(*columns).select_from(sql_text("(SELECT *, row_number() OVER () AS n FROM page) AS numbered"))
 
 
 def demand_postgis(database: Database, *, what: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, func, literal, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
-from app.db.types import Database, Guid, UtcDateTime, estimated_count, fetch_joined
+from app.db.types import Database, Guid, UtcDateTime, as_text, estimated_count, fetch_joined, is_postgresql
 from app.errors import CursorInvalidError
 from app.schemas.common import Count, ListQuery, is_storable
 
@@ -90,7 +90,8 @@ def fetch_rows(
     descending = sort.startswith("-") != backward
 
     matches = select(id_column).where(*where)
-    page = select(row.label("text"), cast("ColumnElement[Any]", key).label("key"), id_column.label("id"))
+    text = as_text(row, is_postgresql=is_postgresql(database)).label("text")
+    page = select(text, cast("ColumnElement[Any]", key).label("key"), id_column.label("id"))
     page = page.where(*where).limit(query.limit + 1)
     if cursor is not None:
         # SQLite compares a tuple by the wrong affinity unless each part names its type.

@@ -18,7 +18,7 @@ from benchmarks.support.generator import Plan, Shot, generate
 from tests.support.postgres import PostgresServer
 from tests.support.service import Service
 
-ITEMS = "/api/v1/sites"
+ITEMS = "/ogc/collections/sites/items"
 CLIENTS = 8
 PATHS = 64  # different ones, where a row asks for places
 LEAST_SHARE = 0.5  # of a checked answer's size: what any other answer must have

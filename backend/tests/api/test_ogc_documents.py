@@ -6,7 +6,7 @@ import pytest
 from openapi_spec_validator import validate
 from starlette.routing import Route
 
-from app.api.ogc.routes import router
+from app.api.ogc.routes import ROUTES
 from tests.support.api import problem_of
 from tests.support.ogc import CRS84, DATA_PATHS, HOST, ITEMS, Ogc, href, meets
 
@@ -131,7 +131,7 @@ def test_an_unknown_parameter_is_refused_by_its_name(empty_ogc: Ogc, path: str) 
 def test_the_definition_is_valid_3_0_and_tells_of_the_routes_there_are(empty_ogc: Ogc) -> None:
     assert empty_ogc.definition["openapi"].startswith("3.0.")
     validate(empty_ogc.definition)
-    routes = {route.path for route in router.routes if isinstance(route, Route)}
+    routes = {route.path for route in ROUTES if isinstance(route, Route)}
     served = {path.removeprefix("/ogc").replace("feature_id", "featureId") or "/" for path in routes}
     assert empty_ogc.definition["paths"].keys() == served
     assert empty_ogc.definition["servers"] == [{"url": f"{HOST}/ogc"}]

@@ -25,8 +25,8 @@ UPDATE = "UPDATE sites SET name = 'b'"
 
 @pytest.fixture
 def engine(settings: Settings) -> Iterator[Engine]:
-    """A writer's engine, who waits for nobody; there is a user, and a site."""
-    options = "-c lock_timeout=1"  # milliseconds
+    """A writer's engine, who waits for nobody's commit; there is a user, and a site."""
+    options = "-c lock_timeout=1000"  # milliseconds: a growing table is locked for some of them
     engine = create_engine(settings.database.sqlalchemy_url(), connect_args={"options": options})
     with engine.begin() as connection:
         connection.execute(

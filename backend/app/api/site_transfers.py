@@ -18,9 +18,11 @@ from app.api.answers import BODY, GEOJSON, GUARDED, JSON, documented
 from app.deps import AppSettings, Database, DbSession, Editor, ImportPlaces, Viewer, media_type_of
 from app.errors import (
     ConcurrentChangeError,
+    FilterInvalidError,
     ImportInvalidError,
     ImportTooLargeError,
     MediaTypeUnsupportedError,
+    NotOnSqliteError,
     OverloadedError,
     ReferenceConflictError,
     RequestTimeoutError,
@@ -118,7 +120,7 @@ EXPORT: dict[int | str, Any] = {
 @router.get(
     "/export",
     response_class=StreamingResponse,
-    responses={**documented(*GUARDED), **EXPORT},
+    responses={**documented(*GUARDED, FilterInvalidError, NotOnSqliteError), **EXPORT},
     summary="Export sites",
 )
 def export_sites(

@@ -33,7 +33,7 @@ class spatial_relation(FunctionElement[bool]):  # noqa: N801
 def _(element: case_folded, compiler: SQLCompiler, **kw: Any) -> str:
     # PostgreSQL 18 has casefold(). ICU's rules are there whatever the database's own locale.
     text = compiler.process(element.clauses, **kw)
-    return f"""upper(lower(replace({text}, '{DOTLESS_I}', '{STAND_IN}') COLLATE "und-x-icu")) COLLATE "C\""""
+    return f"""(upper(lower(replace({text}, '{DOTLESS_I}', '{STAND_IN}') COLLATE "und-x-icu")) COLLATE "C")"""
 
 
 @compiles(case_folded, "sqlite")

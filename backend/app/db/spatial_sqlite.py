@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -151,7 +152,8 @@ def _array(value: Sequence[Any] | float, digits: int) -> str:
     if 0 < abs(value) <= FIXED_POINT_FROM:
         mantissa, exponent = f"{value:.{digits}e}".split("e")
         return f"{_trimmed(mantissa)}e{int(exponent)}"
-    return _trimmed(f"{value:.{digits}f}")
+    # PostGIS rounds the number as people write it, half to even: 0.45 to 0.4, though the float is a little more.
+    return _trimmed(f"{Decimal(repr(value)):.{digits}f}")
 
 
 def _trimmed(number: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -158,9 +159,10 @@ def example_of(document: Document, operation: Mapping[str, Any]) -> dict[str, An
     """How to send an operation's first example."""
     if "requestBody" not in operation:
         return {}
-    ((_, content),) = operation["requestBody"]["content"].items()
-    schema = content["schema"]
-    schema = document.document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    content = operation["requestBody"]["content"]
+    schema = content["application/json" if "application/json" in content else next(iter(content))]["schema"]
+    if "$ref" in schema:
+        schema = document.document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
     members = {name: member["examples"][0] for name, member in schema["properties"].items() if "examples" in member}
     return {"json": schema.get("examples", [members])[0]}
 
@@ -179,16 +181,17 @@ def statuses(caller: Caller, document: Document, *, needed: str | None = None) -
     for (method, path), operation in document.operations.items():
         if path in PUBLIC or (needed and needed_role(method, path) != needed):
             continue
-        url = path.replace("{", "").split("_id}")
-        target = f"{uuid.UUID(int=7)}".join([url[0].rpartition("/")[0] + "/", *url[1:]]) if len(url) > 1 else path
-        found[f"{method} {path}"] = caller.request(method, target, **example_of(document, operation)).status_code
+        target = re.sub(r"\{\w+\}", "0", re.sub(r"\{\w+_id\}", str(uuid.UUID(int=7)), path))
+        found[f"{method} {path}"] = caller.request(
+            method, f"http://testserver{target}", **example_of(document, operation)
+        ).status_code
     return found
 
 
 def test_every_operation_needs_a_token_but_those_that_are_public(api: Api) -> None:
     found = statuses(api.anonymous, api.document)
     assert len(found) > 25
-    assert set(found.values()) == {401}, found
+    assert {name for name, status in found.items() if status != 401} == set()
 
 
 @pytest.mark.parametrize(("role", "needed"), [("viewer", "editor"), ("viewer", "admin"), ("editor", "admin")])

@@ -60,6 +60,11 @@ async def get_database(request: Request) -> DatabaseSessionManager:
     return database
 
 
+async def get_export_places(request: Request) -> asyncio.Semaphore:
+    places: asyncio.Semaphore = request.app.state.export_places
+    return places
+
+
 async def get_import_places(request: Request) -> asyncio.Semaphore:
     places: asyncio.Semaphore = request.app.state.import_places
     return places
@@ -219,5 +224,6 @@ OnceHeader = Annotated[Once | None, Depends(get_once)]
 Artifacts = Annotated[ArtifactService, Depends(get_artifacts)]
 Verifying = Annotated[Verifier, Depends(get_verifier)]
 AppSettings = Annotated[Settings, Depends(get_settings)]
+ExportPlaces = Annotated[asyncio.Semaphore, Depends(get_export_places)]
 ImportPlaces = Annotated[asyncio.Semaphore, Depends(get_import_places)]
 Database = Annotated[DatabaseSessionManager, Depends(get_database)]

@@ -96,6 +96,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.artifacts = artifact_service
     app.state.verifier = verifier
     app.state.schema = schema
+    # A client may read its export as slowly as it likes, and holds a place at work meanwhile: most are for others.
+    app.state.export_places = asyncio.Semaphore(max(1, settings.in_flight // 3))
     app.state.import_places = asyncio.Semaphore(settings.transfer.imports)
     app.state.metrics = metrics
     app.state.health = HealthService(checks_of(probe_database, storage, schema))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from fastapi import Request, Response
@@ -32,6 +33,7 @@ from app.errors import (
 from app.queries.json_rows import Answer
 from app.queries.paging import Rows
 
+REFUSED = re.compile(r"q\s*=\s*0(\.0*)?")
 JSON = "application/json"
 GEOJSON = "application/geo+json"
 
@@ -99,6 +101,15 @@ def page(rows: Rows, request: Request, *, media_type: str = JSON, opening: str =
 
     closing = json.dumps({"next": link(rows.next), "prev": link(rows.prev), "count": rows.count})
     return Response(f"{opening}{rows.text}],{closing[1:]}", media_type=media_type)
+
+
+def takes_gzip(request: Request) -> bool:
+    """RFC 9110, section 12.5.3; of the wildcard no use is made."""
+    for coding in request.headers.get("accept-encoding", "").lower().split(","):
+        name, _, parameters = coding.partition(";")
+        if name.strip() == "gzip":
+            return REFUSED.fullmatch(parameters.strip()) is None
+    return False
 
 
 def _client_has(request: Request, version: int) -> bool:

@@ -14,8 +14,8 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
-from app.api.answers import BODY, GEOJSON, GUARDED, JSON, documented
-from app.deps import AppSettings, Database, DbSession, Editor, ImportPlaces, Viewer, media_type_of
+from app.api.answers import BODY, GEOJSON, GUARDED, JSON, documented, takes_gzip
+from app.deps import AppSettings, Database, DbSession, Editor, ExportPlaces, ImportPlaces, Viewer, media_type_of
 from app.errors import (
     ConcurrentChangeError,
     FilterInvalidError,
@@ -124,21 +124,22 @@ EXPORT: dict[int | str, Any] = {
     summary="Export sites",
 )
 def export_sites(
-    request: Request, query: Annotated[SiteExportQuery, Query()], database: Database, actor: Viewer
+    request: Request,
+    query: Annotated[SiteExportQuery, Query()],
+    database: Database,
+    actor: Viewer,
+    places: ExportPlaces,
 ) -> Response:
     """All sites that fit; each is written as it stands when its turn comes, and once."""
+    if places.locked():
+        raise OverloadedError
     chosen = site_exports.FORMATS[query.format]
     pages = site_exports.export_sites(database, query)
     headers = {"Content-Disposition": f'attachment; filename="sites.{chosen.suffix}"', "Vary": "Accept-Encoding"}
-    if _takes_gzip(request):
+    if takes_gzip(request):
         headers["Content-Encoding"] = "gzip"
         pages = _compressed(pages)
-    return StreamingResponse(_pieces(pages), headers={"Content-Type": chosen.media_type, **headers})
-
-
-def _takes_gzip(request: Request) -> bool:
-    given = request.headers.get("accept-encoding", "").lower().replace(" ", "")
-    return any(coding.partition(";")[0] == "gzip" and not coding.endswith(";q=0") for coding in given.split(","))
+    return StreamingResponse(_pieces(pages, places), headers={"Content-Type": chosen.media_type, **headers})
 
 
 def _compressed(pages: Iterator[bytes]) -> Iterator[bytes]:
@@ -148,10 +149,11 @@ def _compressed(pages: Iterator[bytes]) -> Iterator[bytes]:
     yield packer.flush()
 
 
-async def _pieces(pages: Iterator[bytes]) -> AsyncIterator[bytes]:
-    while (page := await run_in_threadpool(next, pages, None)) is not None:
-        for start in range(0, len(page), SEND_BYTES):
-            yield page[start : start + SEND_BYTES]
+async def _pieces(pages: Iterator[bytes], places: asyncio.Semaphore) -> AsyncIterator[bytes]:
+    async with places:
+        while (page := await run_in_threadpool(next, pages, None)) is not None:
+            for start in range(0, len(page), SEND_BYTES):
+                yield page[start : start + SEND_BYTES]
 
 
 def _is_sequence(request: Request) -> bool:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
+import psycopg2
 from sqlalchemy import Table, text
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 COPY_BYTES = 1024**2
@@ -32,7 +32,11 @@ def load(session: Session, table: Table, batches: Iterable[Sequence[Row]]) -> No
         source = _Source(batches)
         cursor: Any = connection.connection.cursor()
         with closing(cursor):
-            cursor.copy_expert(f"COPY {table.name} FROM STDIN WITH (FORMAT csv)", source, COPY_BYTES)
+            statement = f"COPY {table.name} FROM STDIN WITH (FORMAT csv)"
+            try:
+                cursor.copy_expert(statement, source, COPY_BYTES)
+            except psycopg2.Error as error:  # as SQLAlchemy, which has no part in a COPY, would raise it
+                raise DBAPIError.instance(statement, None, error, psycopg2.Error, dialect=connection.dialect) from error
         if source.error is not None:
             raise source.error
     else:
@@ -58,10 +62,17 @@ class _Source:
     @staticmethod
     def _write(batches: Iterable[Sequence[Row]]) -> Iterator[str]:
         for batch in batches:
-            text = io.StringIO()
-            rows = ([cell.hex() if isinstance(cell, bytes) else cell for cell in row] for row in batch)
-            csv.writer(text, lineterminator="\n").writerows(rows)
-            yield text.getvalue()
+            yield "".join(",".join(map(_cell, row)) + "\n" for row in batch)
+
+
+def _cell(value: str | int | bytes | None) -> str:
+    """As COPY reads CSV; the standard library's writer leaves a lone carriage return unquoted before Python 3.13."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        doubled = value.replace('"', '""')
+        return f'"{doubled}"'
+    return value.hex() if isinstance(value, bytes) else str(value)
 
 
 def insert_for(session: Session, model: type[Any]) -> Any:

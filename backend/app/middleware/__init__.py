@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 from starlette.applications import Starlette
+from starlette.types import Scope
 
 from app.middleware.access import Access, RequestIds
 from app.middleware.admission import Admission
@@ -19,12 +20,14 @@ _FILES = "/api/v1/artifact-store/"  # artifact bytes on the embedded store: larg
 _IMPORT = "/api/v1/sites/import"  # longer than any request else; its route bounds its size and its times
 
 
-def _has_own_limits(path: str) -> bool:
-    return path.startswith(_FILES) or path == _IMPORT
+def _has_own_limits(scope: Scope) -> bool:
+    # By its method too: PUT and PATCH on that path are another route's, which reads all that comes.
+    is_import = scope["method"] == "POST" and scope["path"] == _IMPORT
+    return is_import or str(scope["path"]).startswith(_FILES)
 
 
-def _needs_no_admission(path: str) -> bool:
-    return path in _PROBES or path.startswith(_FILES)
+def _needs_no_admission(scope: Scope) -> bool:
+    return scope["path"] in _PROBES or str(scope["path"]).startswith(_FILES)
 
 
 def install_edge(app: Starlette, *, settings: Settings, metrics: Metrics) -> None:

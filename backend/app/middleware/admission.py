@@ -29,7 +29,7 @@ class Admission:
     """
 
     def __init__(
-        self, app: ASGIApp, *, in_flight: int, waiting: int, wait: timedelta, exempt: Callable[[str], bool]
+        self, app: ASGIApp, *, in_flight: int, waiting: int, wait: timedelta, exempt: Callable[[Scope], bool]
     ) -> None:
         self._app = app
         self._free = in_flight
@@ -39,7 +39,7 @@ class Admission:
         self._queue: dict[asyncio.Future[_Turn], None] = {}  # a dict as an ordered set: first come, first served
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or self._exempt(scope["path"]):
+        if scope["type"] != "http" or self._exempt(scope):
             await self._app(scope, receive, send)
         elif self._free:
             self._free -= 1

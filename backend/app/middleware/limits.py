@@ -26,14 +26,14 @@ class BodyLimit:
     its body in one piece.
     """
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int, timeout: timedelta, exempt: Callable[[str], bool]) -> None:
+    def __init__(self, app: ASGIApp, *, max_bytes: int, timeout: timedelta, exempt: Callable[[Scope], bool]) -> None:
         self._app = app
         self._max_bytes = max_bytes
         self._timeout_seconds = timeout.total_seconds()
         self._exempt = exempt
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or self._exempt(scope["path"]):
+        if scope["type"] != "http" or self._exempt(scope):
             await self._app(scope, receive, send)
             return
         announced = header(scope, b"content-length")
@@ -99,13 +99,13 @@ class Deadline:
     while the thread still uses it. So the application returns, and its place is freed, when the work has really ended.
     """
 
-    def __init__(self, app: ASGIApp, *, limit: timedelta, exempt: Callable[[str], bool]) -> None:
+    def __init__(self, app: ASGIApp, *, limit: timedelta, exempt: Callable[[Scope], bool]) -> None:
         self._app = app
         self._limit_seconds = limit.total_seconds()
         self._exempt = exempt
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or self._exempt(scope["path"]):
+        if scope["type"] != "http" or self._exempt(scope):
             await self._app(scope, receive, send)
             return
         loop = asyncio.get_running_loop()

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 from app.services.geometry import MAX_LAT, MAX_LON, MAX_POSITIONS, MIN_RING_POSITIONS, look_like_positions
 
@@ -47,12 +48,20 @@ def parse_outlines(outlines: Sequence[Outline]) -> list[bytes | None]:
     except OverflowError:  # an integer beyond any double
         return [None] * len(outlines)
     positions = positions.reshape(-1, 2)
+    counts = [sum(outline.lengths) for outline in outlines]
+    in_range = (np.abs(positions) <= (MAX_LON, MAX_LAT)).all(axis=1)
+    starts = np.cumsum([0, *counts[:-1]])
+    is_good = np.logical_and.reduceat(in_range, starts)
+    # GEOS raises for what is no number, and takes the others with it.
+    kept = [outline for outline, good in zip(outlines, is_good.tolist(), strict=True) if good]
+    texts = iter(_written(positions[np.repeat(is_good, counts)], kept) if kept else ())
+    return [next(texts) if good else None for good in is_good.tolist()]
+
+
+def _written(positions: NDArray[np.float64], outlines: Sequence[Outline]) -> list[bytes | None]:
     lengths = list(chain.from_iterable(outline.lengths for outline in outlines))
     rings: Any = shapely.linearrings(positions, indices=np.repeat(np.arange(len(lengths)), lengths))
     owners = np.repeat(np.arange(len(outlines)), [len(outline.lengths) for outline in outlines])
     polygons: Any = shapely.orient_polygons(shapely.polygons(rings, indices=owners))
     texts = shapely.to_wkb(polygons, output_dimension=2, byte_order=1, include_srid=False, flavor="iso")
-    starts = np.cumsum([0, *(sum(outline.lengths) for outline in outlines[:-1])])
-    is_in_range = np.logical_and.reduceat((np.abs(positions) <= (MAX_LON, MAX_LAT)).all(axis=1), starts)
-    is_good = is_in_range & shapely.is_valid(polygons)
-    return [text if good else None for text, good in zip(texts, is_good.tolist(), strict=True)]
+    return [text if good else None for text, good in zip(texts, shapely.is_valid(polygons).tolist(), strict=True)]

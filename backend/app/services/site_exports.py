@@ -16,6 +16,8 @@ from app.schemas.site_transfer import SiteExportQuery
 from app.services.sites import list_sites
 
 PAGE_ROWS = 2500  # some 2 MB; fewer spend more time between queries than in them
+FIRST_ROWS = 100  # until it is known how large they are
+PAGE_CHARACTERS = 4 * 1024**2  # in large sites, at most about so many
 CSV = "text/csv; charset=utf-8"
 
 
@@ -70,22 +72,22 @@ def export_sites(database: DatabaseSessionManager, query: SiteExportQuery) -> It
     chosen = FORMATS[query.format]
     filters = query.model_dump(exclude={"format"})
 
-    def read(cursor: str | None) -> Rows:
+    def read(cursor: str | None, rows: int) -> Rows:
         listing = SiteListQuery(**filters, sort="created_at", cursor=cursor)
-        listing = listing.model_copy(update={"limit": PAGE_ROWS})  # more than a client may ask for
+        listing = listing.model_copy(update={"limit": min(rows, PAGE_ROWS)})  # more than a client may ask for
         with database.reading() as connection:
             return list_sites(connection, listing, row=chosen.row, separator=chosen.separator)
 
-    return _written(chosen, read(None), read)
+    return _written(chosen, read(None, FIRST_ROWS), read)
 
 
-def _written(chosen: Format, rows: Rows, read: Callable[[str | None], Rows]) -> Iterator[bytes]:
+def _written(chosen: Format, rows: Rows, read: Callable[[str | None, int], Rows]) -> Iterator[bytes]:
     if not rows.returned:
         yield (chosen.head + chosen.tail).encode()
         return
     yield (chosen.head + chosen.first + rows.text).encode()
     while rows.next is not None:
-        rows = read(rows.next)
+        rows = read(rows.next, PAGE_CHARACTERS * rows.returned // len(rows.text) or 1)
         if rows.returned:
             yield (chosen.separator + rows.text).encode()
     yield chosen.tail.encode()

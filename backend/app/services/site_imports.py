@@ -25,6 +25,7 @@ from app.services.geometry_batch import Outline, parse_outlines, read_outline
 from app.settings import TransferSettings
 
 BATCH = 200  # features; more at once are slower: Python collects garbage more often
+BATCH_NUMBERS = 100_000  # in their geometries; in Python each takes 32 bytes
 MAX_PROBLEMS = 100  # in one answer, so that it stays readable
 _Read = tuple[Place, SiteProperties, Outline | bytes]
 # What an export adds; a single POST refuses it, here it comes back.
@@ -81,12 +82,14 @@ class _Judge:
 
     def rows(self, file: BinaryIO, *, sequence: bool) -> Iterator[list[Row]]:
         batch: list[_Read] = []
+        numbers = 0
         for found in read_features(file, sequence=sequence):
             if (read := self._read(found)) is not None:
                 batch.append(read)
-            if len(batch) == BATCH:
+                numbers += len(read[2].numbers) if isinstance(read[2], Outline) else 0
+            if len(batch) == BATCH or numbers >= BATCH_NUMBERS:
                 yield self._rows(batch)
-                batch = []
+                batch, numbers = [], 0
         yield self._rows(batch)
 
     def add_repeated(self, session: Session) -> None:

@@ -219,6 +219,13 @@ def test_an_import_may_be_so_large_compressed_and_not(settings: Settings, docume
         )
 
 
+@one_database
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_what_is_no_import_on_its_path_has_the_limits_of_all(api: Api, method: str) -> None:
+    content = b"x" * (api.app.state.settings.listen.max_body_bytes + 1)
+    assert problem_of(api.anonymous.request(method, "/sites/import", content=content)) == (413, "body-too-large")
+
+
 def test_features_of_any_length_are_read_across_chunks(api: Api) -> None:
     features = [site(name=f"ü {number}", properties={"a": "ü" * (number * 30_000)}) for number in range(8)]
     content = json.dumps(

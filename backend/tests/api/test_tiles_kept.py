@@ -108,7 +108,14 @@ def test_a_tile_is_kept_by_its_reader_alone_and_asked_for_again_each_time(api: A
 
 @pytest.mark.parametrize(
     ("accepted", "encoding"),
-    [("gzip", "gzip"), ("br, gzip;q=0.5", "gzip"), ("identity", None), ("gzip;q=0", None), ("gzip; q=0.0, br", None)],
+    [
+        ("gzip", "gzip"),
+        ("br, gzip;q=0.5", "gzip"),
+        ("identity", None),
+        ("gzip;q=0", None),
+        ("gzip; q=0.0, br", None),
+        ("GZIP", "gzip"),
+    ],
 )
 def test_a_large_tile_is_compressed_for_who_takes_it(api: Api, accepted: str, encoding: str | None) -> None:
     for number in range(20):

@@ -131,7 +131,7 @@ class Work:
 
 
 def admission(work: Work, *, waiting: int) -> Admission:
-    return Admission(work, in_flight=1, waiting=waiting, wait=timedelta(seconds=5), exempt=lambda _path: False)
+    return Admission(work, in_flight=1, waiting=waiting, wait=timedelta(seconds=5), exempt=lambda _scope: False)
 
 
 async def test_a_client_that_leaves_the_queue_makes_room_for_another() -> None:

@@ -95,7 +95,7 @@ def _data(
     operation = _operation(
         name, summary, {GEOJSON: _schema(schema), HTML: PAGE}, parameters, errors=(*DATA_ERRORS, *errors)
     )
-    operation["responses"]["200"]["headers"] = CONTENT_CRS
+    operation["responses"]["200"]["headers"] = CONTENT_CRS | (headers or {})
     return {**operation, "tags": ["Features"], "security": [{"bearer": []}]}
 
 

@@ -168,8 +168,8 @@ def test_after_a_rotation_the_old_keys_work_for_the_overlap_and_then_no_more(
     with minio.forward() as address:
         old = as_access(address, stage, unique, "ReadWrite")
         old_id = key_id(stage, f"{unique}-readwrite")
-        status = rotated(stage, unique, "once")["access"][0]
         began = time.monotonic()
+        status = rotated(stage, unique, "once")["access"][0]
         new = as_access(address, stage, unique, "ReadWrite")
         assert status["previousAccessKeyId"] == old_id != status["accessKeyId"]
         retried(stage, unique)
@@ -177,7 +177,7 @@ def test_after_a_rotation_the_old_keys_work_for_the_overlap_and_then_no_more(
         until(lambda: refuses_keys(old, unique), seconds=20, what="the old keys are refused")
         lasted = time.monotonic() - began
         assert refusal(new, "put", unique) == ""
-    assert OVERLAP_SECONDS - 2 < lasted < OVERLAP_SECONDS + 5
+    assert OVERLAP_SECONDS - 1 <= lasted < OVERLAP_SECONDS + 7  # from the asking; moments are told in whole seconds
     assert access_keys(minio, unique) == {status["accessKeyId"]}
     body = stage.get("bucket", unique)
     assert "previousAccessKeyId" not in body["status"]["access"][0]

@@ -19,6 +19,7 @@ from conftest import delete_namespace
 
 VALUES = "more-values.yaml"
 TILT_PORT = 10397
+pytestmark = pytest.mark.alone  # its bounds are a developer's, who has the machine
 BROKEN = '''"""Broken."""
 
 from alembic import op
@@ -175,7 +176,6 @@ def test_tilt_ci_brings_everything_up(loop: Clone) -> None:
     assert loop.namespace.condition("landfall", "Ready", of="bucket")["status"] == "True"
 
 
-@pytest.mark.alone  # its bound is a developer's, who has the machine
 @pytest.mark.parametrize(
     ("deployment", "url", "file", "old", "new"),
     [

@@ -62,7 +62,7 @@ def _operations() -> dict[str, Part]:
         **_data("getFeatures", "The sites, a page at a time", "FeatureCollection", ITEMS_PARAMETERS),
         "description": "In the order of their making. The time of a site is its last change, updated_at.",
     }
-    item = _data("getFeature", "One site", "Feature", ("featureId", "crs", "f"), errors=(NotFoundError,), headers=ETAG)
+    item = _data("getFeature", "One site", "Feature", ("featureId", "crs", "f"), errors=(NotFoundError,))
     item["responses"]["304"] = {"description": "The client's copy is the current one.", "headers": ETAG | CONTENT_CRS}
     return {
         "/": _document("getLandingPage", "The landing page", "LandingPage"),
@@ -90,12 +90,11 @@ def _data(
     parameters: tuple[str, ...],
     *,
     errors: tuple[type[LandfallError], ...] = (),
-    headers: Part | None = None,
 ) -> Part:
     operation = _operation(
         name, summary, {GEOJSON: _schema(schema), HTML: PAGE}, parameters, errors=(*DATA_ERRORS, *errors)
     )
-    operation["responses"]["200"]["headers"] = CONTENT_CRS | (headers or {})
+    operation["responses"]["200"]["headers"] = CONTENT_CRS
     return {**operation, "tags": ["Features"], "security": [{"bearer": []}]}
 
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import psycopg2
 from sqlalchemy import Table, text
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
+
+from app.db.types import is_postgresql
 
 COPY_BYTES = 1024**2
 
@@ -20,7 +21,7 @@ Row = Sequence[str | int | bytes | None]
 
 def extend_timeout(session: Session, limit: timedelta) -> None:
     """Let each further statement of this transaction take so long."""
-    if session.get_bind().dialect.name == "postgresql":
+    if is_postgresql(session):
         session.execute(text(f"SET LOCAL statement_timeout = {int(limit.total_seconds() * 1000)}"))
 
 
@@ -28,7 +29,7 @@ def load(session: Session, table: Table, batches: Iterable[Sequence[Row]]) -> No
     """Put rows, batch by batch, into a table; their texts are not empty, and JSON and times are texts already."""
     connection = session.connection()
     batches = filter(None, batches)  # an empty one would end the COPY
-    if connection.dialect.name == "postgresql":
+    if is_postgresql(connection):
         source = _Source(batches)
         cursor: Any = connection.connection.cursor()
         with closing(cursor):
@@ -73,9 +74,3 @@ def _cell(value: str | int | bytes | None) -> str:
         doubled = value.replace('"', '""')
         return f'"{doubled}"'
     return value.hex() if isinstance(value, bytes) else str(value)
-
-
-def insert_for(session: Session, model: type[Any]) -> Any:
-    """An INSERT that knows ON CONFLICT, which both dialects have by the same words."""
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    return dialect.insert(model)

@@ -224,9 +224,13 @@ def estimated_count(database: Database, statement: Select[Any]) -> int:
 
 def insert_if_absent(session: Session, model: type[Any], **values: Any) -> bool:
     """Insert unless the key is taken; waits for a transaction that is about to take it."""
-    dialect = postgresql if is_postgresql(session) else sqlite
-    result = session.execute(dialect.insert(model).values(**values).on_conflict_do_nothing().returning(literal(1)))
-    return result.first() is not None
+    statement = insert_for(session, model).values(**values).on_conflict_do_nothing().returning(literal(1))
+    return session.execute(statement).first() is not None
+
+
+def insert_for(session: Session, model: type[Any]) -> Any:
+    """An INSERT that knows ON CONFLICT, which both dialects have by the same words."""
+    return (postgresql if is_postgresql(session) else sqlite).insert(model)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, Text, false, or_
+from sqlalchemy import ColumnElement, Text, false, or_
 
 # Not `func`: see app.queries.sites.
 from sqlalchemy.sql.functions import Function
@@ -16,7 +16,7 @@ from app.db.types import Database
 from app.models import Site
 from app.queries.json_rows import Noun
 from app.queries.paging import Rows, fetch_rows
-from app.queries.sites import KEYS, SITE, feature
+from app.queries.sites import KEYS, SITE, envelope, feature, meets
 from app.schemas.crs import CRS84, STORED_SRID, Bounds, Crs
 from app.schemas.feature import FeatureListQuery
 
@@ -43,7 +43,7 @@ def fetch_features(database: Database, query: FeatureListQuery, *, boxes: Sequen
     """One page of the sites in any of the boxes, each of them west, south, east, north in `query.bbox_crs`."""
     where = _conditions(query)
     if boxes is not None:
-        where.append(or_(false(), *(_meets(box, query.bbox_crs) for box in boxes)))
+        where.append(or_(false(), *(in_box(box, query.bbox_crs) for box in boxes)))
     row = site_in(query.crs).row
     return fetch_rows(database, row=row, where=where, id_column=Site.id, keys=KEYS, sort=SORT, query=query)
 
@@ -64,10 +64,16 @@ def _conditions(query: FeatureListQuery) -> list[ColumnElement[bool]]:
     return where
 
 
-def _meets(box: Bounds, crs: Crs) -> ColumnElement[bool]:
-    envelope: Function[Any] = Function("ST_MakeEnvelope", *box, crs.srid)
-    if not crs.is_stored:
-        west, south, east, north = box
-        outline: Function[Any] = Function("ST_Segmentize", envelope, max(east - west, north - south) / SEGMENTS)
-        envelope = Function("ST_Transform", outline, STORED_SRID)
-    return Function("ST_Intersects", Site.geom, envelope, type_=Boolean())
+def in_box(box: Bounds, crs: Crs) -> ColumnElement[bool]:
+    return meets(_shape(box, crs))
+
+
+def _shape(box: Bounds, crs: Crs) -> ColumnElement[Any]:
+    """The box as it lies in the column's system."""
+    if crs.is_stored:
+        return envelope(box)
+    west, south, east, north = box
+    outline: Function[Any] = Function(
+        "ST_Segmentize", envelope(box, srid=crs.srid), max(east - west, north - south) / SEGMENTS
+    )
+    return Function("ST_Transform", outline, STORED_SRID)

@@ -24,8 +24,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from app.db.bulk import Row, insert_for, load
-from app.db.types import GeometryColumn, Guid, Json, utc_now
+from app.db.bulk import Row, load
+from app.db.types import GeometryColumn, Guid, Json, insert_for, utc_now
 from app.models import Site
 
 STAGED = Table(

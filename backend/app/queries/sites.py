@@ -103,7 +103,7 @@ def _conditions(query: SiteListQuery, area: Area) -> list[ColumnElement[bool]]:
     if query.text:
         where.append(Site.name.icontains(query.text, autoescape=True))
     if area.boxes:
-        where.append(or_(*(meets(box) for box in area.boxes)))
+        where.append(or_(*(meets(envelope(box)) for box in area.boxes)))
     if area.near:
         point, metres = area.near
         here: Function[Any] = Function("geography", Site.geom)
@@ -112,5 +112,9 @@ def _conditions(query: SiteListQuery, area: Area) -> list[ColumnElement[bool]]:
     return where
 
 
-def meets(box: Sequence[float]) -> ColumnElement[bool]:
-    return Function("ST_Intersects", Site.geom, Function("ST_MakeEnvelope", *box, SRID), type_=Boolean())
+def envelope(box: Sequence[float], *, srid: int = SRID) -> ColumnElement[Any]:
+    return Function("ST_MakeEnvelope", *box, srid)
+
+
+def meets(shape: ColumnElement[Any]) -> ColumnElement[bool]:
+    return Function("ST_Intersects", Site.geom, shape, type_=Boolean())

@@ -12,7 +12,7 @@ from sqlalchemy.sql.functions import Function
 
 from app.db.predicates import spatial_relation
 from app.errors import FieldProblem, FilterInvalidError, RequestInvalidError
-from app.queries.sites import SRID, meets
+from app.queries.sites import SRID, envelope, meets
 from app.services.cql2.faults import LOC, Fault, Path, refused, show
 from app.services.cql2.operands import Operand
 from app.services.geometry import Box, parse_bbox, parse_geometry
@@ -33,7 +33,7 @@ def relation(op: str, one: Operand, other: Operand) -> ColumnElement[bool]:
     """A spatial function; both operands are geometries."""
     for column, box in ((one, other), (other, one)):
         if op == "s_intersects" and box.boxes and not _is_literal(column):
-            return or_(*(meets(area) for area in box.boxes))
+            return or_(*(meets(envelope(area)) for area in box.boxes))
     # Only the operator uses the index where a function is given what is not the column itself.
     related = and_(
         one.sql.op("&&", is_comparison=True)(other.sql),

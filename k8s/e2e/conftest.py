@@ -46,8 +46,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         find_minio_image()
     except (ClusterError, OSError) as error:
         pytest.exit(f"make e2e: {error}", returncode=2)
-    # A tag of this run's own: a node keeps an old image of a tag that it has.
-    os.environ[RELEASE] = uuid.uuid4().hex[:8]
+    # A tag of this run's own: a node keeps an old image of a tag that it has. A letter first: Helm takes 01325948 for a
+    # number where it stands unquoted, and the charts' schemas refuse it.
+    os.environ[RELEASE] = f"r{uuid.uuid4().hex[:8]}"
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

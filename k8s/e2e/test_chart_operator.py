@@ -182,9 +182,9 @@ def test_the_page_about_installing_goes_as_it_is_written(crds: None, operator_im
     stage = make_namespace()
     image = values_of(operator_image)["image"]
     changes = {
-        "registry.example/landfall-operator:1": operator_image,
+        "registry.example/landfall-operator:0.1.0": operator_image,
         "registry.example/landfall-operator": image["repository"],
-        "image.tag=1": f"image.tag={image['tag']}",
+        "image.tag=0.1.0": f"image.tag={image['tag']}",
         "namespace shop": f"namespace {stage.name}",
     }
     _, install, rollout, _, without_helm, crd, upgrade, uninstall = commands("install.md")

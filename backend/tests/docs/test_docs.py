@@ -116,3 +116,9 @@ def test_the_image_and_make_install_with_the_same_uv() -> None:
         if (match := re.search(r"UV_VERSION\s*:?=\s*([\d.]+)", file.read_text()))
     }
     assert len(versions) == 1
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names)
+def test_no_tag_that_a_page_sets_is_a_number_to_helm(page: Path) -> None:
+    """Which would send an integer, and the charts' schemas refuse it."""
+    assert re.findall(r"--set \S*tag=\d+(?!\S)", code_of(page.read_text())) == []

@@ -241,7 +241,7 @@ FIELD_MESSAGES: Final[Mapping[str, str]] = {
     "json_not_finite": "NaN und Infinity sind kein JSON",
     "json_text": "Texte dürfen weder NUL noch ein halbes Surrogatpaar enthalten",
     "datetime_iso": "Muss ein Zeitpunkt nach ISO 8601 sein, etwa 2026-11-30T08:00:00Z",
-    "crs_unknown": "Muss eines der Systeme der Sammlung sein: {known}",
+    "crs_unknown": "Muss eines dieser Systeme sein: {known}",
     "bbox_form": "Muss aus vier Zahlen bestehen, mit Höhen aus sechs: erst die untere Ecke, dann die obere",
     "interval_form": "Muss ein Zeitpunkt nach RFC 3339 sein, oder zwei mit Schrägstrich, davon einer womöglich '..'",
     "interval_order": "Der Zeitraum endet, bevor er beginnt",

@@ -27,6 +27,8 @@ FEATURES: Final[Mapping[str, str]] = {
     "Coordinate reference systems": "Koordinatenreferenzsysteme",
     "Sites": "Standorte",
     "The sites (needs a token)": "Die Standorte (nur mit Token)",
+    "What filters may name": "Was Filter nennen dürfen",
+    "Type": "Typ",
     "Extent": "Ausdehnung",
     "Stored in": "Gespeichert in",
     "Matches": "Treffer",

@@ -58,4 +58,7 @@ FILTER: Final[Mapping[str, str]] = {
         "Eine BBOX hat vier Zahlen, Westen, Süden, Osten und Norden, oder sechs mit Höhen."
     ),
     "{shown} is not a valid geometry.": "{shown} ist keine gültige Geometrie.",
+    "{shown} goes beyond the bounds of its reference system: {bounds}.": (
+        "{shown} reicht über die Grenzen seines Referenzsystems hinaus: {bounds}."
+    ),
 }

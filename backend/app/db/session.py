@@ -40,7 +40,7 @@ class DatabaseSessionManager:
 
     def __init__(self, settings: DatabaseSettings, *, hide_parameters: bool = True, announce: bool = True) -> None:
         self._settings = settings
-        self._is_postgresql = settings.url is not None
+        self.is_postgresql = settings.url is not None
         self._to_announce = announce
         self.engine = self._create_engine(hide_parameters=hide_parameters)
         event.listen(self.engine, "connect", self._on_connect)
@@ -121,7 +121,7 @@ class DatabaseSessionManager:
             "pool_timeout": settings.pool_timeout_seconds.total_seconds(),
             "hide_parameters": hide_parameters,
         }
-        if self._is_postgresql:
+        if self.is_postgresql:
             connect = {"connect_timeout": settings.connect_timeout_seconds, **KEEPALIVES}
             # The native hstore look-up would cost each new connection a round trip for a type that we do not use.
             options |= {"pool_pre_ping": True, "use_native_hstore": False, "connect_args": connect}
@@ -131,7 +131,7 @@ class DatabaseSessionManager:
         return create_engine(settings.sqlalchemy_url(), **options)
 
     def _on_connect(self, connection: DBAPIConnection, _record: object) -> None:
-        if not self._is_postgresql:
+        if not self.is_postgresql:
             connection.isolation_level = None  # we say BEGIN ourselves, below
             from app.db import spatial_sqlite  # a tenth of a second: numpy and shapely
 
@@ -149,7 +149,7 @@ class DatabaseSessionManager:
 
     def _on_begin(self, connection: Connection) -> None:
         read_only = connection.get_execution_options().get("landfall_read_only", False)
-        if self._is_postgresql:
+        if self.is_postgresql:
             milliseconds = int(self._settings.statement_timeout_seconds.total_seconds() * 1000)
             statement = f"SET LOCAL statement_timeout = {milliseconds}; {SERIAL}"
             connection.exec_driver_sql(statement + ("; SET TRANSACTION READ ONLY" if read_only else ""))

@@ -39,9 +39,17 @@ def site_in(crs: Crs) -> Noun:
     return replace(SITE, row=feature(Function("ST_AsGeoJSON", geom, crs.digits, *options, type_=Text())))
 
 
-def fetch_features(database: Database, query: FeatureListQuery, *, boxes: Sequence[Bounds] | None) -> Rows:
+def fetch_features(
+    database: Database,
+    query: FeatureListQuery,
+    *,
+    boxes: Sequence[Bounds] | None,
+    condition: ColumnElement[bool] | None,
+) -> Rows:
     """One page of the sites in any of the boxes, each of them west, south, east, north in `query.bbox_crs`."""
     where = _conditions(query)
+    if condition is not None:
+        where.append(condition)
     if boxes is not None:
         where.append(or_(false(), *(in_box(box, query.bbox_crs) for box in boxes)))
     row = site_in(query.crs).row
@@ -50,10 +58,14 @@ def fetch_features(database: Database, query: FeatureListQuery, *, boxes: Sequen
 
 def _conditions(query: FeatureListQuery) -> list[ColumnElement[bool]]:
     values = {
+        Site.id: query.id,
         Site.name: query.name,
         Site.kind: query.kind,
         Site.external_id: query.external_id,
         Site.owner_id: query.owner_id,
+        Site.version: query.version,
+        Site.created_at: query.created_at,
+        Site.updated_at: query.updated_at,
     }
     where: list[ColumnElement[bool]] = [column == value for column, value in values.items() if value is not None]
     start, end = query.interval or (None, None)

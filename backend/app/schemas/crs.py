@@ -48,16 +48,19 @@ LAEA: Bounds = (1_500_000.0, 900_000.0, 7_500_000.0, 5_500_000.0)
 CRS84 = Crs(
     uri="http://www.opengis.net/def/crs/OGC/1.3/CRS84", srid=4326, title="WGS 84, longitude first", bounds=WORLD
 )
+WEB_MERCATOR = _epsg(3857, "Web Mercator", (-MERCATOR_EDGE, -MERCATOR_EDGE, MERCATOR_EDGE, MERCATOR_EDGE))
 # Two for the whole world, and what surveys in central Europe are made in: a list that each client shows in full.
 SYSTEMS = {
     crs.uri: crs
     for crs in (
         CRS84,
         _epsg(4326, "WGS 84, latitude first", WORLD, flipped=True),
-        _epsg(3857, "Web Mercator", (-MERCATOR_EDGE, -MERCATOR_EDGE, MERCATOR_EDGE, MERCATOR_EDGE)),
+        WEB_MERCATOR,
         _epsg(25831, "ETRS89 / UTM zone 31N", UTM),
         _epsg(25832, "ETRS89 / UTM zone 32N", UTM),
         _epsg(25833, "ETRS89 / UTM zone 33N", UTM),
         _epsg(3035, "ETRS89 / LAEA Europe, northing first", LAEA, flipped=True),
     )
 }
+# What web maps draw in; both have the longitude or the easting first, as the compiler of filters takes it.
+FILTER_SYSTEMS = {crs.uri: crs for crs in (CRS84, WEB_MERCATOR)}

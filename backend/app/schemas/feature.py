@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -11,9 +12,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat
 from pydantic_core import PydanticCustomError
 
 from app.schemas.common import Input, ListQuery, Moment, ShortText
-from app.schemas.crs import CRS84, SYSTEMS, Crs
+from app.schemas.crs import CRS84, FILTER_SYSTEMS, SYSTEMS, Crs
+from app.schemas.site import FilterLang
 
 MAX_LIMIT = 10_000
+MAX_VERSION = 2**31 - 1  # what the column holds
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")  # RFC 3339, section 5.6
 OPEN = frozenset({"", ".."})
 
@@ -22,12 +25,16 @@ Box = tuple[float, float, float, float]
 Interval = tuple[datetime | None, datetime | None]
 
 
-def _crs(value: Any) -> Crs:
-    known = SYSTEMS.get(str(value).removeprefix("<").removesuffix(">"))
-    if known is None:
-        context = {"known": ", ".join(SYSTEMS)}
-        raise PydanticCustomError("crs_unknown", "Must be one of the collection's systems: {known}", context)
-    return known
+def _one_of(systems: Mapping[str, Crs]) -> BeforeValidator:
+    def check(value: Any) -> Crs:
+        known = systems.get(str(value).removeprefix("<").removesuffix(">"))
+        if known is None:
+            raise PydanticCustomError(
+                "crs_unknown", "Must be one of these systems: {known}", {"known": ", ".join(systems)}
+            )
+        return known
+
+    return BeforeValidator(check)
 
 
 def _numbers(value: str) -> list[str]:
@@ -62,7 +69,8 @@ def _ordered(interval: Interval) -> Interval:
 
 
 Limit = Annotated[int, Field(ge=1), AfterValidator(lambda limit: min(limit, MAX_LIMIT))]
-CrsName = Annotated[Crs, BeforeValidator(_crs)]
+CrsName = Annotated[Crs, _one_of(SYSTEMS)]
+FilterCrsName = Annotated[Crs, _one_of(FILTER_SYSTEMS)]
 
 
 class DocumentQuery(Input):
@@ -80,7 +88,14 @@ class FeatureListQuery(FeatureQuery, ListQuery):
     interval: (
         Annotated[tuple[Moment | None, Moment | None], BeforeValidator(_interval), AfterValidator(_ordered)] | None
     ) = Field(None, alias="datetime")
+    filter: str | None = None
+    filter_lang: FilterLang = Field("cql2-text", alias="filter-lang")
+    filter_crs: FilterCrsName = Field(CRS84, alias="filter-crs")
+    id: uuid.UUID | None = None
     name: ShortText | None = None
     kind: ShortText | None = None
     external_id: ShortText | None = None
     owner_id: uuid.UUID | None = None
+    version: Annotated[int, Field(ge=1, le=MAX_VERSION)] | None = None
+    created_at: Moment | None = None
+    updated_at: Moment | None = None

@@ -17,6 +17,7 @@ from app.queries.paging import Rows
 from app.schemas.crs import Bounds, Crs
 from app.schemas.feature import FeatureListQuery
 from app.services.changes import answer
+from app.services.cql2 import compile_filter
 
 BOX_UPSIDE_DOWN: Final = "The box's lower corner is not below its upper one. Mind the order of the system's axes."
 BOX_CROSSES: Final = "The box's west is not west of its east, and only boxes in degrees may cross the antimeridian."
@@ -24,12 +25,15 @@ TEMPLATES = (BOX_UPSIDE_DOWN, BOX_CROSSES)
 
 
 def list_features(database: Database, query: FeatureListQuery) -> Rows:
-    """One page; raises `ParameterInvalidError`, `CrsOutOfRangeError` and `NotOnSqliteError`."""
+    """One page; raises `ParameterInvalidError`, `FilterInvalidError`, `CrsOutOfRangeError` and `NotOnSqliteError`."""
     boxes = _boxes(query)
-    _require(database, query.crs, query.bbox_crs)
+    condition = None
+    if query.filter is not None:
+        condition = compile_filter(query.filter, lang=query.filter_lang, crs=query.filter_crs)
+    _require(database, query.crs, query.bbox_crs, query.filter_crs)
     try:
         with _defined_in(query.crs):
-            return fetch_features(database, query, boxes=boxes)
+            return fetch_features(database, query, boxes=boxes, condition=condition)
     except CursorInvalidError as error:
         raise _refused("cursor", error.type, error.detail) from None
 

@@ -15,7 +15,8 @@ from tests.support.api import point, problem_of, site
 from tests.support.ogc import HOST, ITEMS, Ogc, meets
 
 EVIL = "<script>alert('\"&amp;')</script>"
-DOCUMENTS = ("", "/conformance", "/api", "/api.html", "/collections", "/collections/sites", ITEMS)
+SITES = "/collections/sites"
+DOCUMENTS = ("", "/conformance", "/api", "/api.html", "/collections", SITES, f"{SITES}/queryables", ITEMS)
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
 

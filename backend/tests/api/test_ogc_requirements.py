@@ -7,7 +7,8 @@ from pathlib import Path
 
 from app.api.ogc.documents import CONFORMANCE
 
-# Of OGC 17-069r4 and 18-058r1; what is only said of servers with other encodings or dimensions stands out.
+# Of OGC 17-069r4, 18-058r1 and 19-079r2; what is only said of servers with other encodings, dimensions or functions
+# stands out.
 REQUIREMENTS = {
     "ogcapi-features-1/1.0/conf/core": """
         root-op root-success api-definition-op api-definition-success conformance-op conformance-success http
@@ -24,6 +25,13 @@ REQUIREMENTS = {
         fc-crs-valid-value fc-crs-default-value fc-crs-action crs-exception fc-bbox-crs-definition
         fc-bbox-crs-valid-value fc-bbox-crs-default-value fc-bbox-crs-action bbox-crs-exception ogc-crs-header
         ogc-crs-header-value geojson""",
+    "ogcapi-features-3/1.0/conf/queryables": """
+        get-queryables-op get-queryables-response queryables-link expression-construction""",
+    "ogcapi-features-3/1.0/conf/queryables-query-parameters": "parameters",
+    "ogcapi-features-3/1.0/conf/filter": """
+        filter-param filter-lang-param filter-crs-wgs84 filter-crs-param mixing-expressions response""",
+    "ogcapi-features-3/1.0/conf/features-filter": """
+        get-queryables-op queryables-link filter-param filter-lang-param filter-crs-param response""",
 }
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.models import Site, User
 from app.queries.sites import geometry_from_wkb
+from app.schemas.crs import CRS84, Crs
 from app.services.cql2 import FilterLang, compile_filter
 
 OWNER = uuid.UUID(int=0xABC)
@@ -61,8 +62,8 @@ def insert_sites(session: Session) -> None:
         session.execute(insert(Site).values(**values))
 
 
-def found(session: Session, text: str, *, lang: FilterLang = "cql2-text", crs_srid: int = 4326) -> set[int]:
-    condition = compile_filter(text, lang=lang, crs_srid=crs_srid)
+def found(session: Session, text: str, *, lang: FilterLang = "cql2-text", crs: Crs = CRS84) -> set[int]:
+    condition = compile_filter(text, lang=lang, crs=crs)
     with session.begin_nested():  # what fails leaves the transaction, and so the sites, to the next
         return set(session.scalars(select(Site.version).where(condition)))
 

@@ -7,9 +7,20 @@ from typing import Any
 from fastapi import Request
 
 from app.api.answers import JSON
-from app.api.ogc.links import SITES, here, items_links, landing_links, link
+from app.api.ogc.links import (
+    QUERYABLES,
+    SCHEMA,
+    SITES,
+    here,
+    items_links,
+    landing_links,
+    link,
+    origin,
+    queryables_link,
+)
 from app.api.ogc.negotiation import HTML
 from app.schemas.crs import CRS84, SYSTEMS, WORLD
+from app.services import cql2
 
 TITLE = "Landfall"
 DESCRIPTION = "Sites of field operations by OGC API - Features."
@@ -20,6 +31,10 @@ CONFORMANCE = (
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/html",
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/geojson",
     "http://www.opengis.net/spec/ogcapi-features-2/1.0/conf/crs",
+    "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/queryables",
+    "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/queryables-query-parameters",
+    "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/filter",
+    "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/features-filter",
 )
 
 # The world and all time: where the sites are is for those who may read them.
@@ -38,11 +53,13 @@ def landing(request: Request, media_type: str) -> dict[str, Any]:
 
 
 def conformance(request: Request, media_type: str) -> dict[str, Any]:
-    return {"conformsTo": list(CONFORMANCE), "links": _here(request, media_type)}
+    filters = cql2.conformance(is_postgresql=request.app.state.database.is_postgresql)
+    return {"conformsTo": [*CONFORMANCE, *filters], "links": _here(request, media_type)}
 
 
 def collections(request: Request, media_type: str) -> dict[str, Any]:
-    sites = _sites([link(request, SITES, rel="self", media_type=JSON, title="Sites"), *items_links(request)])
+    alone = link(request, SITES, rel="self", media_type=JSON, title="Sites")
+    sites = _sites([alone, *items_links(request), queryables_link(request)])
     return {
         "links": _here(request, media_type),
         "crs": list(SYSTEMS),
@@ -51,7 +68,22 @@ def collections(request: Request, media_type: str) -> dict[str, Any]:
 
 
 def sites(request: Request, media_type: str) -> dict[str, Any]:
-    return _sites([*_here(request, media_type), *items_links(request)])
+    return _sites([*_here(request, media_type), *items_links(request), queryables_link(request)])
+
+
+def queryables(request: Request) -> dict[str, Any]:
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"{origin(request)}{QUERYABLES}",
+        "type": "object",
+        "title": "Sites",
+        "properties": {name: dict(queryable.schema) for name, queryable in cql2.QUERYABLES.items()},
+        "additionalProperties": False,
+    }
+
+
+def queryables_page(request: Request) -> dict[str, Any]:
+    return {**queryables(request), "links": here(request, media_type=HTML, others=(SCHEMA,))}
 
 
 def _sites(links: list[dict[str, str]]) -> dict[str, Any]:

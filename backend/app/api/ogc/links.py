@@ -11,6 +11,8 @@ ROOT = "/ogc"
 COLLECTIONS = f"{ROOT}/collections"
 SITES = f"{COLLECTIONS}/sites"
 ITEMS = f"{SITES}/items"
+QUERYABLES = f"{SITES}/queryables"
+SCHEMA = "application/schema+json"
 OPENAPI = "application/vnd.oai.openapi+json;version=3.0"
 FORMATS = {HTML: "html"}  # by the media type; whatever else is JSON of some kind
 
@@ -46,6 +48,11 @@ def items_links(request: Request) -> list[Link]:
         link(request, ITEMS, rel="items", media_type=GEOJSON, title="The sites as GeoJSON"),
         link(request, f"{ITEMS}?f=html", rel="items", media_type=HTML, title="The sites as pages"),
     ]
+
+
+def queryables_link(request: Request) -> Link:
+    relation = "http://www.opengis.net/def/rel/ogc/1.0/queryables"
+    return link(request, QUERYABLES, rel=relation, media_type=SCHEMA, title="What filters may name")
 
 
 def landing_links(request: Request) -> list[Link]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, get_args
 
 from fastapi import Request
 
@@ -10,12 +11,13 @@ from app.api.answers import GEOJSON, JSON
 from app.api.health import VERSION
 from app.api.ogc import schemas
 from app.api.ogc.documents import DESCRIPTION, TITLE
-from app.api.ogc.links import OPENAPI, ROOT, origin
+from app.api.ogc.links import OPENAPI, ROOT, SCHEMA, origin
 from app.api.ogc.negotiation import HTML
 from app.api.problems import problem_responses
 from app.errors import (
     CrsOutOfRangeError,
     DatabaseUnavailableError,
+    FilterInvalidError,
     LandfallError,
     NotAcceptableError,
     NotFoundError,
@@ -25,8 +27,9 @@ from app.errors import (
     RequestTimeoutError,
     TokenInvalidError,
 )
-from app.schemas.crs import CRS84, SYSTEMS
+from app.schemas.crs import CRS84, FILTER_SYSTEMS, SYSTEMS
 from app.schemas.feature import MAX_LIMIT
+from app.services.cql2 import QUERYABLES, FilterLang
 
 Part = dict[str, Any]
 
@@ -59,7 +62,13 @@ def document(request: Request) -> Part:
 
 def _operations() -> dict[str, Part]:
     items = {
-        **_data("getFeatures", "The sites, a page at a time", "FeatureCollection", ITEMS_PARAMETERS),
+        **_data(
+            "getFeatures",
+            "The sites, a page at a time",
+            "FeatureCollection",
+            ITEMS_PARAMETERS,
+            errors=(FilterInvalidError,),
+        ),
         "description": "In the order of their making. The time of a site is its last change, updated_at.",
     }
     item = _data("getFeature", "One site", "Feature", ("featureId", "crs", "f"), errors=(NotFoundError,))
@@ -71,6 +80,9 @@ def _operations() -> dict[str, Part]:
         "/api.html": _operation("getDocumentation", "The same for people", {HTML: PAGE}, ()),
         "/collections": _document("getCollections", "The collections", "Collections"),
         "/collections/sites": _document("getCollection", "The collection of sites", "Collection"),
+        "/collections/sites/queryables": _operation(
+            "getQueryables", "What filters may name", {SCHEMA: _schema("Queryables"), HTML: PAGE}
+        ),
         "/collections/sites/items": items,
         "/collections/sites/items/{featureId}": item,
     }
@@ -132,16 +144,15 @@ def _parameter(name: str, description: str, **schema: Any) -> Part:
     }
 
 
-def _system(name: str, description: str) -> Part:
-    return _parameter(name, description, type="string", format="uri", enum=list(SYSTEMS), default=CRS84.uri)
+def _system(name: str, description: str, systems: Iterable[str] = SYSTEMS) -> Part:
+    return _parameter(name, description, type="string", format="uri", enum=list(systems), default=CRS84.uri)
 
 
-def _text(name: str, description: str) -> Part:
-    return _parameter(name, description, type="string", minLength=1, maxLength=200)
-
-
+# Each property with a simple value is a parameter too.
+SIMPLE = {name: queryable.schema for name, queryable in QUERYABLES.items() if "type" in queryable.schema}
 ITEMS_PARAMETERS = (
-    "limit", "cursor", "count", "bbox", "bbox-crs", "crs", "datetime", "name", "kind", "external_id", "owner_id", "f",
+    "limit", "cursor", "count", "bbox", "bbox-crs", "crs", "datetime", "filter", "filter-lang", "filter-crs", *SIMPLE,
+    "f",
 )  # fmt: skip
 _PARAMETERS: tuple[Part, ...] = (
     _parameter(
@@ -178,10 +189,21 @@ _PARAMETERS: tuple[Part, ...] = (
         "be open: `2026-11-30T08:00:00Z`, `2026-11-30T08:00:00Z/..`.",
         type="string",
     ),
-    _text("name", "Sites with this name."),
-    _text("kind", "Sites of this kind."),
-    _text("external_id", "Sites with this key of their owner's own."),
-    _parameter("owner_id", "Sites of this user.", type="string", format="uuid"),
+    _parameter(
+        "filter",
+        "Sites for which this condition in CQL2 is true; it may name the properties that /collections/sites/queryables "
+        "lists: `kind = 'pump' AND updated_at > DATE('2026-11-30')`.",
+        type="string",
+    ),
+    _parameter(
+        "filter-lang",
+        "The filter's encoding.",
+        type="string",
+        enum=list(get_args(FilterLang)),
+        default="cql2-text",
+    ),
+    _system("filter-crs", "The system of the coordinates in the filter.", FILTER_SYSTEMS),
+    *(_parameter(name, f"Sites with this {name}.", **schema) for name, schema in SIMPLE.items()),
     _parameter("f", "The answer's format; wins over Accept.", type="string", enum=["json", "html"]),
     {
         "name": "featureId",

@@ -13,7 +13,7 @@ from starlette.types import Scope
 
 from app.api.answers import GEOJSON, JSON, resource
 from app.api.ogc import documents, features, openapi, pages
-from app.api.ogc.links import COLLECTIONS, ITEMS, OPENAPI, ROOT, SITES
+from app.api.ogc.links import COLLECTIONS, ITEMS, OPENAPI, QUERYABLES, ROOT, SCHEMA, SITES
 from app.api.ogc.negotiation import HTML, parameters, wants_html
 from app.db.types import Database
 from app.deps import viewer_reads
@@ -53,6 +53,12 @@ async def list_collections(request: Request) -> Response:
 
 async def read_collection(request: Request) -> Response:
     return _document(request, documents.sites, page="collection")
+
+
+async def read_queryables(request: Request) -> Response:
+    if wants_html(request, parameters(request, DocumentQuery), SCHEMA, JSON):
+        return pages.render("queryables", request, documents.queryables_page(request))
+    return JSONResponse(documents.queryables(request), media_type=SCHEMA, headers=VARY)
 
 
 async def list_features(request: Request) -> Response:
@@ -117,4 +123,5 @@ ROUTES: list[BaseRoute] = [
     _Route(f"{ROOT}/api.html", read_documentation),
     _Route(COLLECTIONS, list_collections),
     _Route(SITES, read_collection),
+    _Route(QUERYABLES, read_queryables),
 ]

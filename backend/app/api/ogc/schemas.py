@@ -63,6 +63,13 @@ SCHEMAS: Schema = {
     "Conformance": _object("conformsTo links", conformsTo=_list(URI), links=LINKS),
     "Collections": _object("links crs collections", links=LINKS, crs=_list(URI), collections=_list(_ref("Collection"))),
     "Collection": COLLECTION,
+    "Queryables": {
+        **_object(
+            "$schema $id type title properties additionalProperties",
+            **{"$schema": URI, "$id": URI, "properties": {"type": "object"}},
+        ),
+        "description": "A JSON schema; each property may be named in a filter.",
+    },
     "Extent": _object(
         "spatial temporal",
         spatial=_object("bbox crs", bbox=_list(BOX), crs=URI),

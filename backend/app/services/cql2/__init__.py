@@ -9,12 +9,13 @@ from typing import Final
 
 from sqlalchemy import ColumnElement
 
+from app.schemas.crs import CRS84, Crs
 from app.schemas.site import FilterLang
 from app.services.cql2.compiler import Compiler
 from app.services.cql2.operands import QUERYABLES, Queryable
 from app.services.cql2.parsing import parse
 
-__all__ = ["CONFORMANCE", "QUERYABLES", "FilterLang", "Queryable", "compile_filter"]
+__all__ = ["CONFORMANCE", "QUERYABLES", "FilterLang", "Queryable", "compile_filter", "conformance"]
 
 # The conformance classes that are met; on SQLite without the spatial ones, of which it knows a BBOX only.
 CONFORMANCE: Final = tuple(
@@ -34,10 +35,15 @@ CONFORMANCE: Final = tuple(
 )
 
 
-def compile_filter(text_or_json: str, *, lang: FilterLang, crs_srid: int = 4326) -> ColumnElement[bool]:
+def conformance(*, is_postgresql: bool) -> list[str]:
+    """The classes that are met on that database."""
+    return [uri for uri in CONFORMANCE if is_postgresql or "spatial" not in uri]
+
+
+def compile_filter(text_or_json: str, *, lang: FilterLang, crs: Crs = CRS84) -> ColumnElement[bool]:
     """The condition on sites that a filter says; its values are bound parameters.
 
-    Geometries in the filter are in `crs_srid`, longitude or easting first. Raises `FilterInvalidError`; the condition
+    Geometries in the filter are in `crs`, longitude or easting first. Raises `FilterInvalidError`; the condition
     raises `NotOnSqliteError` when it is compiled for SQLite with other spatial functions than s_intersects with a BBOX.
     """
-    return Compiler(crs_srid=crs_srid).predicate(parse(text_or_json, lang=lang), ())
+    return Compiler(crs=crs).predicate(parse(text_or_json, lang=lang), ())

@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, and_, false, not_, or_, true
 
 from app.db.predicates import case_folded
+from app.schemas.crs import Crs
 from app.services.cql2 import spatial, temporal
 from app.services.cql2.faults import Fault, Path, refused, show
 from app.services.cql2.operands import Operand, as_text, comparable, operand, property_operand, scalar_literal
@@ -30,8 +31,8 @@ ESCAPE: Final = "\\"
 class Compiler:
     """Compiles one filter; each method takes a part of it and the path that leads there."""
 
-    def __init__(self, *, crs_srid: int) -> None:
-        self._srid = crs_srid
+    def __init__(self, *, crs: Crs) -> None:
+        self._crs = crs
         self._nodes = 0
         self._predicates: dict[str, Callable[[str, list[Any], Path], ColumnElement[bool]]] = {
             "and": self._junction,
@@ -73,7 +74,7 @@ class Compiler:
             case {"interval": _}:
                 return temporal.interval(node, path)
             case {"bbox": _} | {"type": str()}:
-                return spatial.geometry_literal(node, self._srid, path)
+                return spatial.geometry_literal(node, self._crs, path)
             case _:
                 return scalar_literal(node, path)
 

@@ -43,6 +43,7 @@ class Fault(Enum):
     INTERVAL_NEEDED = "{op} compares intervals, and {shown} is an instant. Use t_intersects, t_before or t_after."
     BBOX_FORM = "A BBOX has four numbers, west, south, east and north, or six with altitudes."
     GEOMETRY_INVALID = "{shown} is not a valid geometry."
+    OUT_OF_BOUNDS = "{shown} goes beyond the bounds of its reference system: {bounds}."
 
 
 TEMPLATES = tuple(fault.value for fault in Fault)

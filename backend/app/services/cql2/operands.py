@@ -15,6 +15,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from app.db.types import Guid
 from app.models import Site
 from app.schemas.common import is_storable
+from app.schemas.feature import MAX_VERSION
 from app.services.cql2.faults import Fault, Path, refused, show
 from app.services.geometry import Box
 
@@ -25,10 +26,10 @@ class Queryable(NamedTuple):
     """A property that filters may name, and its type as JSON schema."""
 
     column: InstrumentedAttribute[Any]
-    schema: Mapping[str, str]
+    schema: Mapping[str, Any]
 
 
-STRING: Final = {"type": "string"}
+STRING: Final = {"type": "string", "minLength": 1, "maxLength": 200}
 ID: Final = {"type": "string", "format": "uuid"}
 MOMENT: Final = {"type": "string", "format": "date-time"}
 
@@ -39,7 +40,7 @@ QUERYABLES: Final[Mapping[str, Queryable]] = {
     "kind": Queryable(Site.kind, STRING),
     "external_id": Queryable(Site.external_id, STRING),
     "owner_id": Queryable(Site.owner_id, ID),
-    "version": Queryable(Site.version, {"type": "integer"}),
+    "version": Queryable(Site.version, {"type": "integer", "minimum": 1, "maximum": MAX_VERSION}),
     "created_at": Queryable(Site.created_at, MOMENT),
     "updated_at": Queryable(Site.updated_at, MOMENT),
 }

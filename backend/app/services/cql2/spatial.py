@@ -13,6 +13,7 @@ from sqlalchemy.sql.functions import Function
 from app.db.predicates import spatial_relation
 from app.errors import FieldProblem, FilterInvalidError, RequestInvalidError
 from app.queries.sites import SRID, envelope, meets
+from app.schemas.crs import Crs
 from app.services.cql2.faults import LOC, Fault, Path, refused, show
 from app.services.cql2.operands import Operand
 from app.services.geometry import Box, parse_bbox, parse_geometry
@@ -43,17 +44,17 @@ def relation(op: str, one: Operand, other: Operand) -> ColumnElement[bool]:
     return not_(found) if op == "s_disjoint" else found
 
 
-def geometry_literal(node: Mapping[str, Any], srid: int, path: Path) -> Operand:
+def geometry_literal(node: Mapping[str, Any], crs: Crs, path: Path) -> Operand:
     """A GeoJSON geometry or `{"bbox": […]}`; what exceeds two dimensions is dropped, since sites have no more."""
     boxes: list[Box] = []
     if "bbox" in node:
-        boxes, geometry = _bbox(node["bbox"], srid, path)
+        boxes, geometry = _bbox(node["bbox"], crs, path)
     else:
-        geometry = _geometry(_flattened(node), srid, path)
+        geometry = _geometry(_flattened(node), crs, path)
     if geometry.geom_type == "GeometryCollection":
         geometry = shapely.unary_union(geometry)  # see _flat
-    sql: ColumnElement[Any] = Function("ST_GeomFromWKB", shapely.to_wkb(geometry), srid)
-    if srid != SRID:
+    sql: ColumnElement[Any] = Function("ST_GeomFromWKB", shapely.to_wkb(geometry), crs.srid)
+    if not crs.is_stored:
         sql = Function("ST_Transform", sql, SRID)
     return Operand(type="geometry", shown=show(node), sql=sql, end=sql, boxes=boxes)
 
@@ -70,7 +71,7 @@ def _flat(one: Operand) -> ColumnElement[Any]:
     return case((is_collection, Function("ST_UnaryUnion", one.sql)), else_=one.sql)
 
 
-def _bbox(numbers: Any, srid: int, path: Path) -> tuple[list[Box], BaseGeometry]:
+def _bbox(numbers: Any, crs: Crs, path: Path) -> tuple[list[Box], BaseGeometry]:
     if not isinstance(numbers, list) or not all(type(number) in {int, float} for number in numbers):
         raise refused(Fault.BBOX_FORM, path)
     match numbers:
@@ -78,9 +79,9 @@ def _bbox(numbers: Any, srid: int, path: Path) -> tuple[list[Box], BaseGeometry]
             pass
         case _:
             raise refused(Fault.BBOX_FORM, path)
-    if srid != SRID:
+    if not crs.is_stored:
         ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
-        return [], _geometry({"type": "Polygon", "coordinates": [ring]}, srid, path)
+        return [], _geometry({"type": "Polygon", "coordinates": [ring]}, crs, path)
     try:
         boxes = parse_bbox(f"{west!r},{south!r},{east!r},{north!r}")
     except RequestInvalidError as error:
@@ -88,8 +89,8 @@ def _bbox(numbers: Any, srid: int, path: Path) -> tuple[list[Box], BaseGeometry]
     return boxes, shapely.unary_union([shapely.box(*box) for box in boxes])
 
 
-def _geometry(node: dict[str, Any], srid: int, path: Path) -> BaseGeometry:
-    if srid == SRID:
+def _geometry(node: dict[str, Any], crs: Crs, path: Path) -> BaseGeometry:
+    if crs.is_stored:
         try:
             return shapely.from_wkb(parse_geometry(node, loc=(*LOC, *path)))
         except RequestInvalidError as error:
@@ -100,6 +101,8 @@ def _geometry(node: dict[str, Any], srid: int, path: Path) -> BaseGeometry:
         raise refused(Fault.GEOMETRY_INVALID, path, shown=show(node)) from None
     if geometry.is_empty or not geometry.is_valid:
         raise refused(Fault.GEOMETRY_INVALID, path, shown=show(node))
+    if not shapely.box(*crs.bounds).covers(geometry):
+        raise refused(Fault.OUT_OF_BOUNDS, path, shown=show(node), bounds=", ".join(map(str, crs.bounds)))
     return geometry
 
 

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from app.errors import NotOnSqliteError
+from app.schemas.crs import WEB_MERCATOR
 from app.services.cql2 import CONFORMANCE, QUERYABLES, compile_filter
 from tests.support.filters import ALL, found, is_sqlite
 
@@ -280,7 +281,7 @@ def test_geometries_may_be_in_another_system(session: Session) -> None:
     text = "s_intersects(geometry, BBOX(1480000,6880000,1500000,6900000))"
     if is_sqlite(session):
         with pytest.raises(NotOnSqliteError):
-            found(session, text, crs_srid=3857)
+            found(session, text, crs=WEB_MERCATOR)
         return
-    assert found(session, text, crs_srid=3857) == {1}
-    assert found(session, "s_intersects(geometry, POINT(111319.49 111325.14))", crs_srid=3857) == {2}
+    assert found(session, text, crs=WEB_MERCATOR) == {1}
+    assert found(session, "s_intersects(geometry, POINT(111319.49 111325.14))", crs=WEB_MERCATOR) == {2}

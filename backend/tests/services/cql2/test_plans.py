@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.db.types import explain
 from app.models import Site, User
+from app.schemas.crs import CRS84, WEB_MERCATOR, Crs
 from app.services.cql2 import compile_filter
 
 ROWS = 5000
@@ -58,11 +59,11 @@ def test_a_filter_uses_the_index(many_sites: Session, condition: str, index: str
 
 
 def test_a_box_in_another_system_is_what_is_transformed(many_sites: Session) -> None:
-    found = plan(many_sites, "s_intersects(geometry, BBOX(1113194,1118889,1224514,1232106))", crs_srid=3857)
+    found = plan(many_sites, "s_intersects(geometry, BBOX(1113194,1118889,1224514,1232106))", crs=WEB_MERCATOR)
     assert "ix_sites_geom" in found
     assert "st_transform" not in found.lower()  # it was, before the rows are looked at
 
 
-def plan(session: Session, condition: str, *, crs_srid: int = 4326) -> str:
-    where = compile_filter(condition, lang="cql2-text", crs_srid=crs_srid)
+def plan(session: Session, condition: str, *, crs: Crs = CRS84) -> str:
+    where = compile_filter(condition, lang="cql2-text", crs=crs)
     return json.dumps(session.execute(explain(select(Site.version).where(where))).all()[0][0])

@@ -157,6 +157,13 @@ class VersionMismatchError(LandfallError):
     detail = "The {noun} has changed: its version is now {version}. Read it again, then repeat the change."
 
 
+class NothingMatchesError(LandfallError):
+    type = "nothing-matches"
+    status = 412
+    title = "There is no version to match"
+    detail = "There is no {noun} with the id {id}, so If-Match cannot match. Look for it, or make a new one."
+
+
 class IdempotencyKeyReusedError(LandfallError):
     type = "idempotency-key-reused"
     status = 422

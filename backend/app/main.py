@@ -27,6 +27,7 @@ from app.api import (
     users,
 )
 from app.api.ogc import routes as ogc
+from app.api.ogc import transactions
 from app.artifacts.local import LocalStorage
 from app.artifacts.storage_factory import create_storage
 from app.db.schema_state import SchemaInspector
@@ -110,6 +111,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(api)
     app.include_router(tiles.router)
     app.router.routes += ogc.ROUTES
+    app.include_router(transactions.router)
     app.include_router(health.probes)
     problems.install(app)
     install_edge(app, settings=settings, metrics=metrics)

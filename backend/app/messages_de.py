@@ -66,6 +66,10 @@ TEMPLATES: Final[Mapping[str, str]] = {
     "The {noun} has changed: its version is now {version}. Read it again, then repeat the change.": (
         "Inzwischen geändert: {noun} hat jetzt die Version {version}. Lies neu und wiederhole die Änderung."
     ),
+    "There is no version to match": "Es gibt keine Version, die passen könnte",
+    "There is no {noun} with the id {id}, so If-Match cannot match. Look for it, or make a new one.": (
+        "Nicht vorhanden: {noun} mit der Kennung {id}, daher passt kein If-Match. Suche danach, oder lege neu an."
+    ),
     "The idempotency key was used before": "Der Idempotency-Key wurde schon benutzt",
     "This Idempotency-Key came with another request before. Use a new key for a new request.": (
         "Dieser Idempotency-Key kam schon mit einer anderen Anfrage. Nimm für eine neue Anfrage einen neuen."

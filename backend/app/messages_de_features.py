@@ -13,6 +13,9 @@ FEATURES: Final[Mapping[str, str]] = {
         "Der Westen des Rahmens liegt nicht westlich seines Ostens, und nur Rahmen in Grad dürfen über den "
         "180. Längengrad reichen."
     ),
+    "Coordinates are taken as longitude and latitude: leave the header out, or say {known}.": (
+        "Koordinaten werden als Länge und Breite genommen: Lass den Header weg, oder nenne {known}."
+    ),
     "coordinates in projected systems": "Koordinaten in projizierten Systemen",
     "Sites of field operations by OGC API - Features.": "Standorte im Außendienst nach OGC API - Features.",
     "Places of work, with any type of geometry. The time of a site is its last change, updated_at.": (

@@ -85,7 +85,7 @@ def resource(
     `extra` is JSON text of further members: `,"upload":{…}`.
     """
     headers = {"ETag": f'"{answer.version}"'}
-    if request.method == "GET" and _client_has(request, answer.version):
+    if request.method in {"GET", "HEAD"} and _client_has(request, answer.version):
         return Response(status_code=304, headers=headers)
     if status == 201:  # noqa: PLR2004
         headers["Location"] = f"{request.url.path.rstrip('/')}/{answer.id}"

@@ -13,12 +13,13 @@ from pydantic_core import PydanticCustomError
 
 from app.schemas.common import Input, ListQuery, Moment, ShortText
 from app.schemas.crs import CRS84, FILTER_SYSTEMS, SYSTEMS, Crs
-from app.schemas.site import FilterLang
+from app.schemas.site import FilterLang, SitePatch, SiteWrite
 
 MAX_LIMIT = 10_000
 MAX_VERSION = 2**31 - 1  # what the column holds
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")  # RFC 3339, section 5.6
 OPEN = frozenset({"", ".."})
+WRITTEN_HERE = frozenset({"id", "owner_id", "version", "created_at", "updated_at"})
 
 Format = Literal["json", "html"]
 Box = tuple[float, float, float, float]
@@ -71,6 +72,24 @@ def _ordered(interval: Interval) -> Interval:
 Limit = Annotated[int, Field(ge=1), AfterValidator(lambda limit: min(limit, MAX_LIMIT))]
 CrsName = Annotated[Crs, _one_of(SYSTEMS)]
 FilterCrsName = Annotated[Crs, _one_of(FILTER_SYSTEMS)]
+
+
+def _receivable(feature: Any) -> Any:
+    """Without what only the service writes, since clients send back what they read; null empties `properties`."""
+    if not isinstance(feature, dict):
+        return feature
+    kept = {name: value for name, value in feature.items() if name not in {"id", "links"}}
+    if isinstance(properties := kept.get("properties"), dict):
+        kept["properties"] = {
+            name: {} if name == "properties" and value is None else value
+            for name, value in properties.items()
+            if name not in WRITTEN_HERE
+        }
+    return kept
+
+
+FeatureWrite = Annotated[SiteWrite, BeforeValidator(_receivable)]
+FeaturePatch = Annotated[SitePatch, BeforeValidator(_receivable)]
 
 
 class DocumentQuery(Input):

@@ -30,7 +30,7 @@ def list_features(database: Database, query: FeatureListQuery) -> Rows:
     condition = None
     if query.filter is not None:
         condition = compile_filter(query.filter, lang=query.filter_lang, crs=query.filter_crs)
-    _require(database, query.crs, query.bbox_crs, query.filter_crs)
+    _require(database, query.crs, query.bbox_crs)
     try:
         with _defined_in(query.crs):
             return fetch_features(database, query, boxes=boxes, condition=condition)

@@ -38,6 +38,7 @@ def test_the_conformance_classes_are_those_that_are_met(empty_ogc: Ogc) -> None:
         "1": ("core", "oas30", "html", "geojson"),
         "2": ("crs",),
         "3": ("queryables", "queryables-query-parameters", "filter", "features-filter"),
+        "4": ("create-replace-delete", "update", "optimistic-locking-etags", "features"),
     }
     declared = empty_ogc.read("/conformance")["conformsTo"]
     assert [uri for uri in declared if "/cql2/" not in uri] == [

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from app.api.ogc.documents import CONFORMANCE
 
-# Of OGC 17-069r4, 18-058r1 and 19-079r2; what is only said of servers with other encodings, dimensions or functions
-# stands out.
+# Of OGC 17-069r4, 18-058r1, 19-079r2 and 20-002; what is only said of servers with other encodings, dimensions,
+# functions or parts stands out. Part 4 calls its first requirement core/methods, which Part 1's class has not.
 REQUIREMENTS = {
     "ogcapi-features-1/1.0/conf/core": """
         root-op root-success api-definition-op api-definition-success conformance-op conformance-success http
@@ -32,6 +32,15 @@ REQUIREMENTS = {
         filter-param filter-lang-param filter-crs-wgs84 filter-crs-param mixing-expressions response""",
     "ogcapi-features-3/1.0/conf/features-filter": """
         get-queryables-op queryables-link filter-param filter-lang-param filter-crs-param response""",
+    "ogcapi-features-4/1.0/conf/create-replace-delete": """
+        methods post-op post-body post-content-type post-response post-response-rid put-op put-body put-content-type
+        put-response put-rid put-rid-exception delete-op delete-response options-op options-response""",
+    "ogcapi-features-4/1.0/conf/update": "methods update-patch-op update-patch-body update-patch-response rid",
+    "ogcapi-features-4/1.0/conf/optimistic-locking-etags": """
+        get-etag-response put-etag-response patch-etag-response ifmatch-put-op ifmatch-put-eval ifmatch-patch-op
+        ifmatch-patch-eval""",
+    "ogcapi-features-4/1.0/conf/features": """
+        resources-endpoint resource-endpoint collection-endpoint default-crs content-crs-header crs-other-crs""",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from functools import lru_cache
 from typing import TypeVar
 
@@ -9,7 +10,7 @@ from fastapi import Request
 from pydantic import ValidationError
 
 from app.api.problems import MAX_FIELD_PROBLEMS
-from app.errors import NotAcceptableError, ParameterInvalidError
+from app.errors import NotAcceptableError, NotFoundError, ParameterInvalidError
 from app.messages import field_problems
 from app.middleware.problems import language_of
 from app.schemas.common import Input
@@ -28,6 +29,14 @@ def parameters(request: Request, schema: type[Query]) -> Query:
         problems = error.errors(include_url=False)[:MAX_FIELD_PROBLEMS]
         found = [{**problem, "loc": ("query", *problem["loc"])} for problem in problems]
         raise ParameterInvalidError(errors=field_problems(found, language_of(request.scope))) from None
+
+
+def site_id(text: str) -> uuid.UUID:
+    """Of the feature that a path names; raises `NotFoundError` for what cannot be one."""
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        raise NotFoundError(noun="site", id=text) from None
 
 
 def wants_html(request: Request, query: DocumentQuery, *json_types: str) -> bool:

@@ -9,10 +9,11 @@ from fastapi import Request
 
 from app.api.answers import GEOJSON, JSON
 from app.api.health import VERSION
-from app.api.ogc import schemas
+from app.api.ogc import openapi_writes, schemas
 from app.api.ogc.documents import DESCRIPTION, TITLE
 from app.api.ogc.links import OPENAPI, ROOT, SCHEMA, origin
 from app.api.ogc.negotiation import HTML
+from app.api.ogc.openapi_writes import CONTENT_CRS, ETAG
 from app.api.problems import problem_responses
 from app.errors import (
     CrsOutOfRangeError,
@@ -35,20 +36,19 @@ Part = dict[str, Any]
 
 PUBLIC_ERRORS = (ParameterInvalidError, NotAcceptableError, OverloadedError, RequestTimeoutError, LandfallError)
 DATA_ERRORS = (*PUBLIC_ERRORS, TokenInvalidError, CrsOutOfRangeError, NotOnSqliteError, DatabaseUnavailableError)
-CONTENT_CRS = {"Content-Crs": {"description": "The system of the coordinates.", "schema": {"type": "string"}}}
-ETAG = {"ETag": {"description": "The site's version.", "schema": {"type": "string"}}}
 
 
 def document(request: Request) -> Part:
+    writes = openapi_writes.operations()
     return {
         "openapi": "3.0.3",
         "info": {"title": TITLE, "description": DESCRIPTION, "version": VERSION},
         "servers": [{"url": f"{origin(request)}{ROOT}"}],
         "tags": [{"name": "Documents"}, {"name": "Features"}],
-        "paths": {path: {"get": operation} for path, operation in _operations().items()},
+        "paths": {path: {"get": operation, **writes.get(path, {})} for path, operation in _operations().items()},
         "components": {
             "schemas": schemas.SCHEMAS,
-            "parameters": PARAMETERS,
+            "parameters": PARAMETERS | openapi_writes.HEADERS,
             "securitySchemes": {
                 "bearer": {
                     "type": "http",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -14,10 +13,9 @@ from starlette.types import Scope
 from app.api.answers import GEOJSON, JSON, resource
 from app.api.ogc import documents, features, openapi, pages
 from app.api.ogc.links import COLLECTIONS, ITEMS, OPENAPI, QUERYABLES, ROOT, SCHEMA, SITES
-from app.api.ogc.negotiation import HTML, parameters, wants_html
+from app.api.ogc.negotiation import HTML, parameters, site_id, wants_html
 from app.db.types import Database
 from app.deps import viewer_reads
-from app.errors import NotFoundError
 from app.schemas.common import Input
 from app.schemas.crs import Crs
 from app.schemas.feature import DocumentQuery, FeatureListQuery, FeatureQuery
@@ -77,7 +75,7 @@ async def read_feature(request: Request) -> Response:
     def read(database: Database, _: Actor) -> Response:
         query = parameters(request, FeatureQuery)
         as_html = wants_html(request, query, GEOJSON, JSON)
-        answer = service.read_feature(database, _id(request.path_params["feature_id"]), crs=query.crs)
+        answer = service.read_feature(database, site_id(request.path_params["feature_id"]), crs=query.crs)
         if as_html:
             return _in(query.crs, pages.render("item", request, features.feature(answer, request)))
         response = resource(answer, request, media_type=GEOJSON, extra=features.links_member(request))
@@ -96,13 +94,6 @@ def _document(request: Request, make: Callable[[Request, str], dict[str, Any]], 
 def _in(crs: Crs, response: Response) -> Response:
     response.headers["Content-Crs"] = f"<{crs.uri}>"
     return response
-
-
-def _id(text: str) -> uuid.UUID:
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        raise NotFoundError(noun="site", id=text) from None
 
 
 class _Route(Route):

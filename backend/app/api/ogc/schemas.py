@@ -50,6 +50,13 @@ PROPERTIES = _object(
     created_at=TIME,
     updated_at=TIME,
 )
+SHORT_TEXT: Schema = {"type": "string", "minLength": 1, "maxLength": 200}
+WRITABLE: Schema = {
+    "name": SHORT_TEXT,
+    "kind": SHORT_TEXT,
+    "external_id": {**SHORT_TEXT, "nullable": True},
+    "properties": {"type": "object", "nullable": True},
+}
 FEATURE = _object(
     "type id geometry properties",
     type={"type": "string", "enum": ["Feature"]},
@@ -88,6 +95,21 @@ SCHEMAS: Schema = {
         timeStamp=TIME,
         links=LINKS,
     ),
+    "Site": FEATURE,
+    "FeatureWrite": {
+        **_object(
+            "type geometry properties",
+            type={"type": "string", "enum": ["Feature"]},
+            geometry=_ref("Geometry"),
+            properties=_object("name kind", **WRITABLE),
+        ),
+        "description": "What a feature that was read has beyond these members is passed over, such as its id.",
+    },
+    "FeaturePatch": {
+        "type": "object",
+        "description": "The members to change; of these the free-form properties are replaced as a whole.",
+        "properties": {"geometry": _ref("Geometry"), "properties": {"type": "object", "properties": WRITABLE}},
+    },
     "Feature": {
         **FEATURE,
         "required": [*FEATURE["required"], "links"],

@@ -38,7 +38,7 @@ async def _check_parameters(request: Request) -> None:
         raise ParameterInvalidError(errors=[problem])
 
 
-# Its document is that of `app.api.ogc.openapi`.
+# Told of in `app.api.ogc.openapi_writes`.
 router = APIRouter(prefix=ITEMS, include_in_schema=False, dependencies=[Depends(_check_parameters)])
 
 

@@ -103,6 +103,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.metrics = metrics
     app.state.health = HealthService(checks_of(probe_database, storage, schema))
 
+    # First, since a look through all other routers costs more than a short query.
+    app.router.routes += [*ogc.ROUTES, tiles.TILE]
     if isinstance(storage, LocalStorage):
         app.include_router(artifact_store.router)
     api = APIRouter(prefix="/api/v1")
@@ -110,7 +112,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(tiles.router)
-    app.router.routes += ogc.ROUTES
     app.include_router(transactions.router)
     app.include_router(health.probes)
     problems.install(app)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from math import inf
 from time import monotonic
 
 from sqlalchemy import QueuePool
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util.queue import Queue
+
+_RETURNED = "landfall.returned"  # key in a connection's info: when it came back, on the monotonic clock
 
 
 class _UnboundedQueue(Queue[ConnectionPoolEntry]):
@@ -24,11 +27,20 @@ class LingeringPool(QueuePool):
     """
 
     linger_seconds = 10.0  # longer than the gaps in a busy minute
+    # A connection that did its work so lately is taken for alive, and is not asked: another round trip a request.
+    trusted_seconds = 1.0
     _queue_class = _UnboundedQueue
     _needed_at = 0.0
 
+    def _do_get(self) -> ConnectionPoolEntry:
+        record = super()._do_get()
+        if monotonic() - record.info.get(_RETURNED, -inf) < self.trusted_seconds:
+            record.fresh = True  # type: ignore[attr-defined] # as new ones are to the pool, which pings all others
+        return record
+
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
         now = monotonic()
+        record.info[_RETURNED] = now
         if self.checkedout() > self.size():
             self._needed_at = now
         if self.overflow() > 0 and now - self._needed_at > self.linger_seconds:

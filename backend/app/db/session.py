@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExecutionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -27,6 +27,7 @@ SQLITE_BUSY_SECONDS = 10  # writers queue for the file's one lock; as long as a 
 # The requests are what runs in parallel. A plan with workers takes the processors from other requests, and costs start
 # and end of processes; a tile of 20 000 sites took five times as long. Compiled code pays off beyond our time limits.
 SERIAL = "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL jit = off"
+_OPENING = "landfall.opening"  # key in a connection's info: what goes out with its transaction's first statement
 # A peer that vanished without a word is noticed after 5 + 2 x 2 s, and unsent bytes are given up after 5 s.
 KEEPALIVES = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 2, "tcp_user_timeout": 5000}
 
@@ -45,6 +46,9 @@ class DatabaseSessionManager:
         self.engine = self._create_engine(hide_parameters=hide_parameters)
         event.listen(self.engine, "connect", self._on_connect)
         event.listen(self.engine, "begin", self._on_begin)
+        if self._is_postgresql:
+            event.listen(self.engine, "do_execute", _open_and_execute)
+            event.listen(self.engine, "do_executemany", _open)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
         self._reader = self.engine.execution_options(landfall_read_only=True)
 
@@ -152,10 +156,31 @@ class DatabaseSessionManager:
         if self.is_postgresql:
             milliseconds = int(self._settings.statement_timeout_seconds.total_seconds() * 1000)
             statement = f"SET LOCAL statement_timeout = {milliseconds}; {SERIAL}"
-            connection.exec_driver_sql(statement + ("; SET TRANSACTION READ ONLY" if read_only else ""))
+            # It waits for the first statement, since a round trip of its own costs half as much as a short query.
+            connection.info[_OPENING] = statement + ("; SET TRANSACTION READ ONLY" if read_only else "")
         else:
             # A deferred transaction that turns into a writer fails at once with "database is locked".
             connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def _open_and_execute(cursor: Any, statement: str, parameters: Any, context: ExecutionContext) -> bool:
+    """Whether the statement was executed here."""
+    opening = _take_opening(context)
+    if opening is None:
+        return False
+    cursor.execute(f"{opening}; {statement}", parameters)
+    return True
+
+
+def _open(cursor: Any, _statement: str, _parameters: Any, context: ExecutionContext) -> None:
+    if opening := _take_opening(context):
+        cursor.execute(opening)
+
+
+def _take_opening(context: ExecutionContext) -> str | None:
+    connection = context.root_connection
+    # The dialect's own first look at a server begins nothing, and has no `info`.
+    return connection.info.pop(_OPENING, None) if connection.in_transaction() else None
 
 
 def _lower(value: object) -> object:

@@ -31,6 +31,17 @@ def _known(value: str) -> str:
     return value
 
 
+Zoom = Annotated[int, Field(ge=0, le=MAX_ZOOM, description="The zoom level.")]
+Column = Annotated[int, Field(ge=0, lt=2**MAX_ZOOM, description="The column, from the west.")]
+Row = Annotated[int, Field(ge=0, lt=2**MAX_ZOOM, description="The row, from the north.")]
+
+
+class TileAddress(Input):
+    z: Zoom
+    x: Column
+    y: Row
+
+
 class TileQuery(Input):
     properties: Annotated[str, StringConstraints(max_length=200, pattern=NO_NUL), AfterValidator(_known)] = Field(
         "name,kind", description=f"Which of {', '.join(PROPERTIES)} a feature has; `id` always."

@@ -9,6 +9,8 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from time import time
 
 import bcrypt
 import jwt
@@ -25,6 +27,7 @@ from app.settings import AuthSettings
 
 ALGORITHM = "HS256"
 ISSUER = "landfall"
+KNOWN_TOKENS = 1024  # whose signature is not checked again: that costs as much as a short query
 PASSWORD_CLAIM = "pwd"  # noqa: S105 - which password the user had: another one ends the token
 
 
@@ -50,6 +53,7 @@ class Authenticator:
         self._keys = {hashlib.sha256(key.encode()).hexdigest()[:16]: key for key in keys}
         # What an unknown user's password is compared with: it costs what a known one's does.
         self._nobody = bcrypt.hashpw(secrets.token_bytes(16), bcrypt.gensalt(settings.bcrypt_rounds))
+        self._decode_once = lru_cache(maxsize=KNOWN_TOKENS)(self._decode)
 
     def derive_key(self, purpose: str) -> bytes:
         """A key of its own for another purpose, such as signed URLs."""
@@ -122,12 +126,19 @@ class Authenticator:
         if token is None:
             raise TokenInvalidError
         try:
-            key = self._keys[jwt.get_unverified_header(token)["kid"]]
-            required = ["exp", "sub", "iss", PASSWORD_CLAIM]
-            claims = jwt.decode(token, key, algorithms=[ALGORITHM], issuer=ISSUER, options={"require": required})
-            return uuid.UUID(claims["sub"]), claims[PASSWORD_CLAIM]
+            claims, expires = self._decode_once(token)
         except (jwt.InvalidTokenError, KeyError, ValueError, TypeError):
             raise TokenInvalidError from None
+        if expires <= time():
+            raise TokenInvalidError
+        return claims
+
+    def _decode(self, token: str) -> tuple[Claims, float]:
+        """The claims, and when they end, in seconds since the epoch."""
+        key = self._keys[jwt.get_unverified_header(token)["kid"]]
+        required = ["exp", "sub", "iss", PASSWORD_CLAIM]
+        claims = jwt.decode(token, key, algorithms=[ALGORITHM], issuer=ISSUER, options={"require": required})
+        return (uuid.UUID(claims["sub"]), claims[PASSWORD_CLAIM]), float(claims["exp"])
 
     def _refuse_if_limited(self, session: Session, *, email: str, client: str | None) -> None:
         window = self._settings.login_window_seconds

@@ -67,3 +67,17 @@ def test_no_more_connections_are_opened_than_allowed(engine: Engine) -> None:
         for _ in range(SIZE + OVERFLOW):
             stack.enter_context(engine.connect())
         assert state(engine) == (SIZE, OVERFLOW, SIZE + OVERFLOW)
+
+
+@pytest.mark.parametrize(("trusted_seconds", "expected"), [(60.0, 0), (0.0, 9)])
+def test_only_a_connection_that_has_rested_is_asked_whether_it_is_alive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trusted_seconds: float, expected: int
+) -> None:
+    monkeypatch.setattr(LingeringPool, "trusted_seconds", trusted_seconds)
+    engine = create_engine(f"sqlite:///{tmp_path}/pool.sqlite3", poolclass=LingeringPool, pool_pre_ping=True)
+    asked: list[object] = []
+    monkeypatch.setattr(engine.dialect, "do_ping", lambda connection: not asked.append(connection))
+    for _ in range(10):
+        use(engine, at_once=1)
+    engine.dispose()
+    assert len(asked) == expected

@@ -186,6 +186,13 @@ def test_a_request_that_leaves_its_transaction_open_is_rolled_back_and_its_conne
 
 
 @POSTGRESQL
+def test_the_limits_hold_for_many_rows_as_the_first_statement_too(database: DatabaseSessionManager) -> None:
+    rows = [{"email": f"{number}@example.com"} for number in range(3)]
+    with pytest.raises(InternalError, match="read-only transaction"), database.reading() as connection:
+        connection.execute(text("INSERT INTO login_attempts (email) VALUES (:email)"), rows)
+
+
+@POSTGRESQL
 def test_a_plan_keeps_to_one_process(settings: Settings) -> None:
     with DatabaseSessionManager(settings.database) as database, database.reading() as connection:
         workers, jit = (connection.scalar(text(f"SHOW {name}")) for name in ("max_parallel_workers_per_gather", "jit"))

@@ -20,6 +20,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     Executable,
+    FromClause,
     LargeBinary,
     Select,
     String,
@@ -228,7 +229,7 @@ def insert_if_absent(session: Session, model: type[Any], **values: Any) -> bool:
     return session.execute(statement).first() is not None
 
 
-def insert_for(session: Session, model: type[Any]) -> Any:
+def insert_for(session: Session, model: type[Any] | FromClause) -> Any:
     """An INSERT that knows ON CONFLICT, which both dialects have by the same words."""
     return (postgresql if is_postgresql(session) else sqlite).insert(model)
 

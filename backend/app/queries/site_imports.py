@@ -1,9 +1,9 @@
-"""The table that an import goes through, and the two statements on it."""
+"""The table that an import goes through, and the statements on it."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,16 +11,15 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ColumnElement,
-    CursorResult,
     Integer,
     MetaData,
     Table,
     Text,
+    bindparam,
     func,
     literal,
     or_,
     select,
-    true,
 )
 from sqlalchemy.orm import Session
 
@@ -31,7 +30,7 @@ from app.models import Site
 STAGED = Table(
     "staged_sites",
     MetaData(),
-    Column("number", Integer),
+    Column("number", Integer, index=True),
     Column("first_byte", BigInteger),
     Column("line", Integer),
     Column("id", Guid),
@@ -42,6 +41,8 @@ STAGED = Table(
     Column("geom", GeometryColumn),
     prefixes=["TEMPORARY"],
 )
+# Their places in a row.
+NUMBER, EXTERNAL_ID = 0, 4
 CONTENT = ("name", "kind", "properties", "geom")
 
 
@@ -52,10 +53,13 @@ class Counts:
     unchanged: int
 
 
-def stage(session: Session, batches: Iterable[Sequence[Row]]) -> None:
-    """Put rows in the order of `STAGED` into it, anew."""
+def create_staged(session: Session) -> None:
     STAGED.create(session.connection())
-    load(session, STAGED, batches)
+
+
+def stage(session: Session, rows: Sequence[Row]) -> None:
+    """Put rows in the order of `STAGED` into it."""
+    load(session, STAGED, rows)
 
 
 def drop_staged(session: Session) -> None:
@@ -79,21 +83,33 @@ def fetch_repeated(session: Session, *, limit: int) -> Sequence[Any]:
     return session.execute(repeated.order_by(marked.c.number).limit(limit)).all()
 
 
-def merge_staged(session: Session, *, owner_id: uuid.UUID) -> Counts:
-    """Make them the owner's sites; one that is there by its external id is changed, unless it is the same."""
-    columns = STAGED.c
+def merger(session: Session, *, owner_id: uuid.UUID) -> Callable[[Sequence[Row]], int]:
+    """Makes rows that are staged the owner's sites, and returns how many it wrote; they follow one another.
+
+    One that is there by its external id is changed, unless it is the same.
+    """
+    connection, columns = session.connection(), STAGED.c
     names = ["id", "owner_id", "external_id", *CONTENT]
     owner = literal(owner_id, Guid)
-    source = select(columns.id, owner, columns.external_id, *(columns[name] for name in CONTENT)).where(true())
-    insert = insert_for(session, Site).from_select(names, source, include_defaults=False)
+    source = select(columns.id, owner, columns.external_id, *(columns[name] for name in CONTENT)).where(
+        columns.number.between(bindparam("first"), bindparam("last"))
+    )
+    insert = insert_for(session, Site.__table__).from_select(names, source, include_defaults=False)
     new = insert.excluded
     statement = insert.on_conflict_do_update(
         index_elements=[Site.owner_id, Site.external_id],
         set_={name: new[name] for name in CONTENT} | {"version": Site.version + 1, "updated_at": utc_now()},
         where=or_(*(getattr(Site, name).is_distinct_from(new[name]) for name in CONTENT)),
     )
+
+    def merge(rows: Sequence[Row]) -> int:
+        return connection.execute(statement, {"first": rows[0][NUMBER], "last": rows[-1][NUMBER]}).rowcount
+
+    return merge
+
+
+def count_merged(session: Session, *, written: int) -> Counts:
+    """What became of all that is staged, of which so many were written."""
     total = session.scalar(select(func.count()).select_from(STAGED)) or 0
-    done: CursorResult[Any] = session.execute(statement)  # type: ignore[assignment]  # as of every INSERT
-    written = done.rowcount
-    created = session.scalar(select(func.count()).select_from(STAGED).join(Site, Site.id == columns.id)) or 0
+    created = session.scalar(select(func.count()).select_from(STAGED).join(Site, Site.id == STAGED.c.id)) or 0
     return Counts(created=created, updated=written - created, unchanged=total - written)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, BinaryIO
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, BinaryIO, TypeVar
 
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
@@ -13,7 +14,16 @@ from sqlalchemy.orm import Session
 from app.db.bulk import Row, extend_timeout
 from app.errors import FieldProblem, GeometryInvalidError, ImportInvalidError
 from app.messages import Language, field_problems
-from app.queries.site_imports import Counts, drop_staged, fetch_repeated, merge_staged, stage
+from app.queries.site_imports import (
+    EXTERNAL_ID,
+    Counts,
+    count_merged,
+    create_staged,
+    drop_staged,
+    fetch_repeated,
+    merger,
+    stage,
+)
 from app.schemas.common import is_storable
 from app.schemas.site import SiteProperties, SiteWrite
 from app.schemas.site_transfer import ImportReport
@@ -36,6 +46,9 @@ REPEATED = "The external_id is that of the feature {earlier} (at byte {earlier_b
 TEMPLATES = (*READER_TEMPLATES, REPEATED)
 
 
+T = TypeVar("T")
+
+
 def import_sites(
     session: Session,
     file: BinaryIO,
@@ -56,16 +69,31 @@ def import_sites(
     judge = _Judge(language)
     with session.begin() as transaction:
         extend_timeout(session, settings.timeout_seconds)
-        stage(session, judge.rows(file, sequence=sequence))
+        create_staged(session)
+        merge, written = merger(session, owner_id=owner_id), 0
+        for rows in _ahead(judge.rows(file, sequence=sequence)):
+            stage(session, rows)
+            # A faulty import only goes on to find its other faults.
+            if judge.finds_none_in(rows):
+                written += merge(rows)
         judge.add_repeated(session)
         judge.raise_for_problems()
-        counts = merge_staged(session, owner_id=owner_id)
+        counts = count_merged(session, written=written)
         drop_staged(session)
         if dry_run:
             transaction.rollback()
         else:
             audit(session, actor, "site.import", owner_id, **_numbers(counts))
     return ImportReport(**_numbers(counts), dry_run=dry_run)
+
+
+def _ahead(batches: Iterator[T]) -> Iterator[T]:
+    """The same, each made in a thread of its own while the one before it is used: PostgreSQL works meanwhile."""
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="import") as thread:
+        coming = thread.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = thread.submit(next, batches, None)
+            yield batch
 
 
 def _numbers(counts: Counts) -> dict[str, int]:
@@ -88,9 +116,14 @@ class _Judge:
                 batch.append(read)
                 numbers += len(read[2].numbers) if isinstance(read[2], Outline) else 0
             if len(batch) == BATCH or numbers >= BATCH_NUMBERS:
-                yield self._rows(batch)
+                yield from self._rows(batch)
                 batch, numbers = [], 0
-        yield self._rows(batch)
+        yield from self._rows(batch)
+
+    def finds_none_in(self, rows: Sequence[Row]) -> bool:
+        """Whether these rows may be written, as all before them; what an earlier batch has already is found later."""
+        ids = [row[EXTERNAL_ID] for row in rows if row[EXTERNAL_ID] is not None]
+        return not self._total and len(set(ids)) == len(ids)
 
     def add_repeated(self, session: Session) -> None:
         repeated = fetch_repeated(session, limit=MAX_PROBLEMS)
@@ -109,7 +142,7 @@ class _Judge:
             in_order = sorted(self._problems, key=lambda problem: problem.members["index"])
             raise ImportInvalidError(errors=in_order, total=self._total, limit=MAX_PROBLEMS)
 
-    def _rows(self, batch: Sequence[_Read]) -> list[Row]:
+    def _rows(self, batch: Sequence[_Read]) -> Iterator[list[Row]]:
         outlines = iter(parse_outlines([shape for *_, shape in batch if isinstance(shape, Outline)]))
         rows: list[Row] = []
         for place, site, shape in batch:
@@ -119,7 +152,8 @@ class _Judge:
             if wkb is not None:
                 free = json.dumps(site.properties)
                 rows.append((*place, str(uuid.uuid4()), site.external_id, site.name, site.kind, free, wkb))
-        return rows
+        if rows:
+            yield rows
 
     def _read(self, found: Found) -> _Read | None:
         """What is kept of a feature until its batch is full: few objects, or a third of the time is garbage."""

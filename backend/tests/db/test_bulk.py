@@ -13,4 +13,4 @@ from app.db.bulk import load
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 def test_a_copy_that_fails_raises_what_other_statements_raise(session: Session) -> None:
     with pytest.raises(ProgrammingError, match="nowhere"):
-        load(session, Table("nowhere", MetaData(), Column("a", Text)), [[("a",)]])
+        load(session, Table("nowhere", MetaData(), Column("a", Text)), [("a",)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from sqlalchemy import Engine, create_engine, event
@@ -75,9 +76,9 @@ def test_only_a_connection_that_has_rested_is_asked_whether_it_is_alive(
 ) -> None:
     monkeypatch.setattr(LingeringPool, "trusted_seconds", trusted_seconds)
     engine = create_engine(f"sqlite:///{tmp_path}/pool.sqlite3", poolclass=LingeringPool, pool_pre_ping=True)
-    asked: list[object] = []
-    monkeypatch.setattr(engine.dialect, "do_ping", lambda connection: not asked.append(connection))
+    ping = Mock(return_value=True)
+    monkeypatch.setattr(engine.dialect, "do_ping", ping)
     for _ in range(10):
         use(engine, at_once=1)
     engine.dispose()
-    assert len(asked) == expected
+    assert ping.call_count == expected

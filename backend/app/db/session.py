@@ -46,7 +46,7 @@ class DatabaseSessionManager:
         self.engine = self._create_engine(hide_parameters=hide_parameters)
         event.listen(self.engine, "connect", self._on_connect)
         event.listen(self.engine, "begin", self._on_begin)
-        if self._is_postgresql:
+        if self.is_postgresql:
             event.listen(self.engine, "do_execute", _open_and_execute)
             event.listen(self.engine, "do_executemany", _open)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)

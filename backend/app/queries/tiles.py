@@ -109,8 +109,9 @@ def _statement(properties: Sequence[str], *, by_kind: bool, by_owner: bool, larg
         feature = feature.where(Site.kind == any_(bindparam("kinds", type_=ARRAY(Text))))
     if by_owner:
         feature = feature.where(Site.owner_id == bindparam("owner_id", type_=Guid))
-    if largest_first:
-        feature = feature.order_by(func.greatest(_extent("X"), _extent("Y")).desc(), Site.id)
+    # Always the same ones, as the tag says, where there are too many.
+    order = [func.greatest(_extent("X"), _extent("Y")).desc()] if largest_first else []
+    feature = feature.order_by(*order, Site.id)
     layer: Function[bytes] = Function("ST_AsMVT", literal_column("feature"), "sites", EXTENT, "geom")
     return select(VERSION, layer).select_from(feature.subquery("feature"))
 

@@ -131,6 +131,20 @@ def test_a_tile_with_too_many_sites_has_the_largest(api: Api) -> None:
     assert {"large", "middle"} <= set(found)
 
 
+def test_a_deep_tile_of_too_many_has_the_same_ones_each_time(api: Api) -> None:
+    with api.app.state.database.engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO sites (id, owner_id, name, kind, properties, geom)"
+                " SELECT ('00000000-0000-4000-8000-' || lpad(to_hex(:count - n), 12, '0'))::uuid, :owner, 'n', 'k',"
+                " '{}', ST_SetSRID(ST_Point(13.4 + n * 1e-8, 52.5), 4326) FROM generate_series(0, :count) n"
+            ),
+            {"owner": api.editor.id, "count": MAX_FEATURES},
+        )
+    ids = {feature["properties"]["id"] for feature in features(api, BERLIN)}
+    assert (len(ids), max(ids)) == (MAX_FEATURES, f"00000000-0000-4000-8000-{MAX_FEATURES - 1:012x}")
+
+
 # --- properties and filters ----------------------------------------------------------------------------------------
 
 

@@ -45,6 +45,11 @@ GEOMETRY: Final[Mapping[str, str]] = {
         "Die Länge {lon} liegt außerhalb des Bereichs. Teile, was den Antimeridian kreuzt, bei ±180 in zwei "
         "(RFC 7946, Abschnitt 3.1.9)."
     ),
+    "The position {lon}, {lat} is opposite to the one before it, {first_lon}, {first_lat}, on the Earth: "
+    "the line between them could go any way. Put a position between them.": (
+        "Die Position {lon}, {lat} liegt der vorigen, {first_lon}, {first_lat}, auf der Erde gegenüber: "
+        "die Linie dazwischen könnte überall verlaufen. Setze eine Position dazwischen."
+    ),
     "A line has at least 2 positions; this one has {count}.": (
         "Eine Linie hat mindestens 2 Positionen; diese hat {count}."
     ),

@@ -55,6 +55,10 @@ class Fault(Enum):
         "The longitude {lon} is out of range. "
         "Cut what crosses the antimeridian in two at ±180 (RFC 7946, section 3.1.9)."
     )
+    ANTIPODAL = (
+        "The position {lon}, {lat} is opposite to the one before it, {first_lon}, {first_lat}, on the Earth: "
+        "the line between them could go any way. Put a position between them."
+    )
     LINE_SHORT = "A line has at least 2 positions; this one has {count}."
     LINE_WITHOUT_LENGTH = "A line has at least 2 different positions; this one stays at {lon}, {lat}."
     RING_SHORT = "A ring has at least 4 positions, of which the last repeats the first; this one has {count}."
@@ -223,6 +227,7 @@ class _Reader:
             raise _invalid(Fault.LINE_SHORT, loc, count=len(positions))
         if (positions == positions[0]).all():
             raise _invalid(Fault.LINE_WITHOUT_LENGTH, (*loc, 1), **_lon_lat(positions[0]))
+        _refuse_antipodal(positions, loc)
         return shapely.LineString(positions)
 
     def _multi_line(self, value: object, loc: Loc) -> BaseGeometry:
@@ -245,6 +250,7 @@ class _Reader:
             lon, lat = positions[0].tolist()
             last = (*loc, len(positions) - 1)
             raise _invalid(Fault.RING_UNCLOSED, last, first_lon=lon, first_lat=lat, **_lon_lat(positions[-1]))
+        _refuse_antipodal(positions, loc)
         return _Ring(loc, positions)
 
     def _line_up(self, value: object, loc: Loc) -> NDArray[np.float64]:
@@ -283,6 +289,24 @@ class _Reader:
         if problems:
             raise GeometryInvalidError(errors=problems[:MAX_PROBLEMS])
         return parts
+
+
+def find_antipodal(positions: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which positions are opposite to the one before them, from the second on; PostGIS' geography has no such edge."""
+    lon, lat = positions[:, 0], positions[:, 1]
+    with np.errstate(invalid="ignore"):  # infinities are refused elsewhere
+        is_mirrored: NDArray[np.bool_] = np.abs(lat[1:] + lat[:-1]) < SAME_PLACE
+        is_half_around = np.abs(np.abs(lon[1:] - lon[:-1]) - MAX_LON) < SAME_PLACE
+    return is_mirrored & (is_half_around | (np.abs(lat[1:]) > MAX_LAT - SAME_PLACE))
+
+
+def _refuse_antipodal(positions: NDArray[np.float64], loc: Loc) -> None:
+    if (found := np.flatnonzero(find_antipodal(positions))).size:
+        first = int(found[0])
+        lon, lat = positions[first].tolist()
+        raise _invalid(
+            Fault.ANTIPODAL, (*loc, first + 1), first_lon=lon, first_lat=lat, **_lon_lat(positions[first + 1])
+        )
 
 
 def _invalid(fault: Fault, loc: Loc, **params: Any) -> GeometryInvalidError:

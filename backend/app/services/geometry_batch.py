@@ -10,7 +10,14 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from app.services.geometry import MAX_LAT, MAX_LON, MAX_POSITIONS, MIN_RING_POSITIONS, look_like_positions
+from app.services.geometry import (
+    MAX_LAT,
+    MAX_LON,
+    MAX_POSITIONS,
+    MIN_RING_POSITIONS,
+    find_antipodal,
+    look_like_positions,
+)
 
 
 class Outline(NamedTuple):
@@ -40,7 +47,7 @@ def read_outline(geometry: Mapping[str, Any]) -> Outline | None:
 
 
 def parse_outlines(outlines: Sequence[Outline]) -> list[bytes | None]:
-    """The WKB of each, as `parse_geometry` gives it; None for one that is out of range or not valid."""
+    """The WKB of each, as `parse_geometry` gives it; None for one that is, or may be, not valid."""
     if not outlines:
         return []
     try:
@@ -49,7 +56,9 @@ def parse_outlines(outlines: Sequence[Outline]) -> list[bytes | None]:
         return [None] * len(outlines)
     positions = positions.reshape(-1, 2)
     counts = [sum(outline.lengths) for outline in outlines]
-    in_range = (np.abs(positions) <= (MAX_LON, MAX_LAT)).all(axis=1)
+    in_range: NDArray[np.bool_] = (np.abs(positions) <= (MAX_LON, MAX_LAT)).all(axis=1)
+    # From one ring to the next there is no edge, but whoever seems to have such a one is only looked at more closely.
+    in_range[1:] &= ~find_antipodal(positions)
     starts = np.cumsum([0, *counts[:-1]])
     is_good = np.logical_and.reduceat(in_range, starts)
     # GEOS raises for what is no number, and takes the others with it.

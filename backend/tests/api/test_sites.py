@@ -57,6 +57,7 @@ def test_geojson_may_be_sent_by_its_own_media_type(api: Api) -> None:
     [
         (polygon(SQUARE[:-1]), "ring_unclosed"),
         (polygon(BOW_TIE), "self_crossing"),
+        (polygon([[0, 0], [180, 0], [90, 45], [0, 0]]), "antipodal"),
         (point(200, 0), "beyond_antimeridian"),
         (point(52.5, 113.4), "swapped"),
         ({"type": "LineString", "coordinates": []}, "empty"),

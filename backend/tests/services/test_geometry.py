@@ -60,7 +60,7 @@ def problems(geojson: Any) -> tuple[FieldProblem, ...]:
 
 GOOD = {
     "point": (point(7, 50.5), "POINT (7 50.5)"),
-    "edges of the world": (line([-180, -90], [180, 90]), "LINESTRING (-180 -90, 180 90)"),
+    "edges of the world": (line([-180, -90], [0, 0], [180, 90]), "LINESTRING (-180 -90, 0 0, 180 90)"),
     "points": ({"type": "MultiPoint", "coordinates": [[1, 2], [1, 2]]}, "MULTIPOINT ((1 2), (1 2))"),
     "line that crosses itself": (
         line([0, 0], [2, 2], [2, 0], [0, 2]),
@@ -143,6 +143,13 @@ BAD: dict[str, tuple[Any, Fault, tuple[str | int, ...]]] = {
     "beyond the antimeridian": (line([179, 0], [181, 0]), Fault.BEYOND_ANTIMERIDIAN, ("coordinates", 1)),
     "line of one position": (line([1, 1]), Fault.LINE_SHORT, ("coordinates",)),
     "line of equal positions": (line([1, 1], [1, 1]), Fault.LINE_WITHOUT_LENGTH, ("coordinates", 1)),
+    "half around the equator": (line([0, 0], [1, 0], [-179, 0]), Fault.ANTIPODAL, ("coordinates", 2)),
+    "through the Earth": (
+        polygon([[10, 20], [-170, -20], [100, 80], [10, 20]]),
+        Fault.ANTIPODAL,
+        ("coordinates", 0, 1),
+    ),
+    "from pole to pole": (line([7, 90], [52, -90]), Fault.ANTIPODAL, ("coordinates", 1)),
     "ring of three": (polygon([[0, 0], [1, 1], [0, 0]]), Fault.RING_SHORT, ("coordinates", 0)),
     "unclosed": (polygon(SQUARE[:-1]), Fault.RING_UNCLOSED, ("coordinates", 0, 3)),
     "unclosed hole": (polygon(SQUARE, INNER[:-1]), Fault.RING_UNCLOSED, ("coordinates", 1, 3)),

@@ -56,7 +56,7 @@ def parse_outlines(outlines: Sequence[Outline]) -> list[bytes | None]:
         return [None] * len(outlines)
     positions = positions.reshape(-1, 2)
     counts = [sum(outline.lengths) for outline in outlines]
-    in_range: NDArray[np.bool_] = (np.abs(positions) <= (MAX_LON, MAX_LAT)).all(axis=1)
+    in_range: NDArray[np.bool_] = np.all(np.abs(positions) <= (MAX_LON, MAX_LAT), axis=1)
     # From one ring to the next there is no edge, but whoever seems to have such a one is only looked at more closely.
     in_range[1:] &= ~find_antipodal(positions)
     starts = np.cumsum([0, *counts[:-1]])

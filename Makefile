@@ -35,6 +35,10 @@ run: $(READY) ## start the service on http://127.0.0.1:8000, with a SQLite file 
 test: $(READY) ## run all tests, or some: make test args="-k sites"
 	@$(BIN)/python -m pytest $(WORKERS) --dist worksteal $(args)
 
+.PHONY: clients
+clients: $(READY) ## try the service with clients that nobody here wrote
+	@$(BIN)/python -m pytest backend/tests/clients $(args)
+
 .PHONY: image
 image: $(READY) ## build the service's image and test it; needs Docker
 	@docker build --quiet --network host --file backend/Dockerfile --tag $(IMAGE) .

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -13,9 +12,10 @@ from pathlib import Path
 from sqlalchemy import URL, NullPool, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
-from tests.support.postgres import APT, unprivileged_user
+from tests.support import debian
+from tests.support.postgres import unprivileged_user
 from tests.support.runners import ProcessRunner
-from tests.support.tools import MissingToolError, alone, free_port, run, wait_until
+from tests.support.tools import free_port, wait_until
 
 START_SECONDS = 10
 # One server connection: whoever sees another client's session state here would see it anywhere.
@@ -74,12 +74,7 @@ def pgbouncer(database_url: str) -> Iterator[str]:
 
 
 def find_binary() -> str:
-    if not shutil.which("pgbouncer") and shutil.which("apt-get") and os.geteuid() == 0:
-        with alone("apt"):
-            run([*APT, "update"], timeout_seconds=120)
-            quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-            run([*APT, "install", "--yes", "--no-install-recommends", "pgbouncer"], environment=quiet)
-    binary = shutil.which("pgbouncer")
-    if binary is None:
-        raise MissingToolError("no pgbouncer on PATH (as root, `apt-get install pgbouncer` would do)")
-    return binary
+    if found := shutil.which("pgbouncer"):
+        return found
+    debian.install("pgbouncer")
+    return shutil.which("pgbouncer") or "pgbouncer"

@@ -21,6 +21,7 @@ from typing import Self
 from sqlalchemy import URL, Connection, NullPool, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
+from tests.support.debian import APT, QUIET
 from tests.support.runners import ContainerRunner, ProcessRunner, Runner
 from tests.support.secrets import DATABASE_PASSWORD
 from tests.support.tools import MissingToolError, alone, first_that_starts, free_port, run, wait_until
@@ -31,7 +32,6 @@ START_SECONDS = 60  # a container's initdb on a busy machine
 # The data need not outlive a power cut, but an acknowledged commit must outlive a killed server: synchronous_commit
 # stays on.
 OPTIONS = {"fsync": "off", "full_page_writes": "off", "max_connections": "100", "shared_buffers": "64MB"}
-APT = ("apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300")
 
 
 @dataclass(kw_only=True)
@@ -209,7 +209,6 @@ def _installed_binaries() -> Path:
         raise MissingToolError("not on this machine")
     if os.geteuid() != 0:
         raise MissingToolError("may not be used: not root (`apt-get install postgresql-postgis` would do)")
-    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     no_cluster = Path("/etc/postgresql-common/createcluster.d/landfall-tests.conf")
     with alone("apt"):
         run([*APT, "update"], timeout_seconds=120)
@@ -217,7 +216,7 @@ def _installed_binaries() -> Path:
         no_cluster.parent.mkdir(parents=True, exist_ok=True)
         no_cluster.write_text("create_main_cluster = false\n")
         try:
-            run([*APT, "install", "--yes", "--no-install-recommends", package], timeout_seconds=600, environment=quiet)
+            run([*APT, "install", "--yes", "--no-install-recommends", package], timeout_seconds=600, environment=QUIET)
         finally:
             no_cluster.unlink()
     return _binaries_with_postgis()

@@ -13,9 +13,17 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
+from pydantic import SecretStr
 
+from app.db import migrate
+from app.db.session import DatabaseSessionManager
+from app.models import UserRole
+from app.schemas.user import UserCreate
+from app.services.changes import Actor
+from app.services.users import create_user
 from tests.support.object_store import REGION, ObjectStore
 from tests.support.secrets import SIGNING_KEY, USER_PASSWORD
+from tests.support.settings import make_settings
 from tests.support.tools import free_port, wait_until
 
 LANDFALL = Path(sys.executable).with_name("landfall")
@@ -99,7 +107,7 @@ class Service:
 
     @cached_property
     def authorization(self) -> dict[str, str]:
-        """The headers of a logged-in editor (see `create_editor`)."""
+        """The headers of a logged-in editor (see `prepare`)."""
         with self.client() as client:
             answer = client.post("/api/v1/auth/token", data={"username": EMAIL, "password": USER_PASSWORD})
         assert answer.status_code == 200, answer.text
@@ -119,6 +127,15 @@ class Service:
                 return client.get("/healthz").status_code == 200
         except httpx.TransportError:
             return False
+
+
+def prepare(database_url: str, directory: Path) -> None:
+    """Bring a database to head, with an editor in it."""
+    settings = make_settings(directory, database_url=database_url)
+    migrate.upgrade(settings)
+    body = UserCreate(email=EMAIL, password=SecretStr(USER_PASSWORD), role=UserRole.EDITOR)
+    with DatabaseSessionManager(settings.database) as database, database.session() as session:
+        create_user(session, body, actor=Actor(id=None, role=UserRole.ADMIN), rounds=4)
 
 
 def store_environment(store: ObjectStore, bucket: str) -> dict[str, str]:

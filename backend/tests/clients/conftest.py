@@ -1,0 +1,50 @@
+"""One service for all clients: a process of its own on PostgreSQL, with sites of every kind in it. Write nothing."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.postgres import PostgresServer
+from tests.support.service import Service, prepare
+from tests.support.shapes import sites
+from tests.support.token_proxy import TokenProxy, proxying
+
+Feature = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def service(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    directory = tmp_path_factory.mktemp("clients")
+    name = f"landfall_clients_{uuid.uuid4().hex[:8]}"
+    url = postgres.create_database(name)
+    prepare(url, directory)
+    service = Service(directory=directory, environment={"DATABASE_URL": url, "LISTEN_TRUSTED_PROXIES": "127.0.0.1"})
+    service.start()
+    body = json.dumps({"type": "FeatureCollection", "features": sites()})
+    headers = {"Content-Type": "application/geo+json", **service.authorization}
+    with service.client() as client:
+        answer = client.post("/api/v1/sites/import", content=body, headers=headers)
+    assert answer.json()["created"] == len(sites()), answer.text
+    yield service
+    service.stop()
+    postgres.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def features(service: Service) -> dict[str, Feature]:
+    """All sites by their ids, as the API itself gives them."""
+    with service.client() as client:
+        page = client.get("/api/v1/sites", params={"limit": 1000}, headers=service.authorization).json()
+    assert len(page["features"]) == len(sites())
+    return {feature["id"]: feature for feature in page["features"]}
+
+
+@pytest.fixture
+def proxy(service: Service) -> Iterator[TokenProxy]:
+    with proxying(service) as proxy:
+        yield proxy

@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from tests.support.postgres import PostgresServer
 from tests.support.service import Service, prepare
-from tests.support.shapes import sites
+from tests.support.shapes import Feature, sites, unusual_sites
 from tests.support.token_proxy import TokenProxy, proxying
-
-Feature = dict[str, Any]
 
 
 @pytest.fixture(scope="session")
@@ -25,11 +22,12 @@ def service(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) 
     prepare(url, directory)
     service = Service(directory=directory, environment={"DATABASE_URL": url, "LISTEN_TRUSTED_PROXIES": "127.0.0.1"})
     service.start()
-    body = json.dumps({"type": "FeatureCollection", "features": sites()})
     headers = {"Content-Type": "application/geo+json", **service.authorization}
     with service.client() as client:
-        answer = client.post("/api/v1/sites/import", content=body, headers=headers)
-    assert answer.json()["created"] == len(sites()), answer.text
+        for part in (sites(), unusual_sites()):  # apart, so that the unusual ones are on the last pages
+            body = json.dumps({"type": "FeatureCollection", "features": part})
+            answer = client.post("/api/v1/sites/import", content=body, headers=headers)
+            assert answer.json()["created"] == len(part), answer.text
     yield service
     service.stop()
     postgres.drop_database(name)
@@ -40,7 +38,7 @@ def features(service: Service) -> dict[str, Feature]:
     """All sites by their ids, as the API itself gives them."""
     with service.client() as client:
         page = client.get("/api/v1/sites", params={"limit": 1000}, headers=service.authorization).json()
-    assert len(page["features"]) == len(sites())
+    assert len(page["features"]) == len(sites()) + len(unusual_sites())
     return {feature["id"]: feature for feature in page["features"]}
 
 

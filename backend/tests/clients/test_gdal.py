@@ -12,10 +12,10 @@ import pytest
 from tests.conftest import required
 from tests.support.gdal import find_gdal
 from tests.support.service import Service
+from tests.support.shapes import Feature
 from tests.support.token_proxy import TokenProxy
 from tests.support.tools import run
 
-Feature = dict[str, Any]
 ITEMS = "/ogc/collections/sites/items"
 
 

@@ -8,15 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shapely import hausdorff_distance
+from shapely.geometry import GeometryCollection, box, shape
+from shapely.geometry.base import BaseGeometry
 
 from tests.conftest import required
 from tests.support.gdal import find_gdal
 from tests.support.service import Service
 from tests.support.shapes import Feature
+from tests.support.tiles import EXTENT, to_degrees
 from tests.support.token_proxy import TokenProxy
 from tests.support.tools import run
 
 ITEMS = "/ogc/collections/sites/items"
+TILE = (11, 1099, 675)  # zoom, column, row
+BUFFER = 256  # units around a tile that are drawn too
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +95,38 @@ def test_gdal_has_the_service_look_for_names_and_places(
     query = proxy.queries(ITEMS)[-1]
     assert query["kind"] == ["Zähler"]
     assert [float(number) for number in query["bbox"][0].split(",")] == pytest.approx([13.1, 51.9, 13.2, 52.2])
+
+
+def test_gdal_reads_a_tile(
+    gdal: str, service: Service, features: dict[str, Feature], tmp_path: Path, target: Path
+) -> None:
+    names = ("name", "kind", "external_id", "version")
+    west, north = to_degrees(TILE, -BUFFER, -BUFFER)
+    east, south = to_degrees(TILE, EXTENT + BUFFER, EXTENT + BUFFER)
+    zoom, x, y = TILE
+    file = tmp_path / "tile.mvt"
+    with service.client() as client:
+        client.headers.update(service.authorization)
+        tile = client.get(f"/tiles/sites/{zoom}/{x}/{y}.mvt", params={"properties": ",".join(("id", *names))})
+        there = client.get("/api/v1/sites", params={"bbox": f"{west},{south},{east},{north}", "limit": 1000}).json()
+    file.write_bytes(tile.content)
+
+    address = ("-oo", "CLIP=NO", "-oo", f"Z={zoom}", "-oo", f"X={x}", "-oo", f"Y={y}", "-t_srs", "EPSG:4326")
+    found = {each["properties"].pop("id"): each for each in read(gdal, f"MVT:{file}", "sites", *address, to=target)}
+
+    assert len(found) > 50
+    assert {key: each["properties"] for key, each in found.items()} == {
+        each["id"]: {name: value for name, value in each["properties"].items() if name in names and value is not None}
+        for each in there["features"]
+    }
+    unit = (east - west) / (EXTENT + 2 * BUFFER)
+    edge = box(west, south, east, north)
+    for key, each in found.items():
+        whole = drawn(shape(features[key]["geometry"]))
+        if edge.contains(whole):
+            assert hausdorff_distance(shape(each["geometry"]), whole) < unit
+
+
+def drawn(geometry: BaseGeometry) -> BaseGeometry:
+    """Of a collection, a tile has what has an area."""
+    return geometry.geoms[-1] if isinstance(geometry, GeometryCollection) else geometry

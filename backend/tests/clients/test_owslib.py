@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import sys
+from pathlib import Path
+
 import pytest
 from owslib.ogcapi.features import Features
 
 from app.api.ogc.documents import CONFORMANCE
 from tests.support.service import Service
-from tests.support.shapes import Feature, sites
+from tests.support.shapes import EACH, Feature, sites
+from tests.support.tools import run
+
+PAGE = Path(__file__).parents[3] / "docs/how-to/use-gis-clients.md"
 
 
 @pytest.fixture
@@ -41,3 +48,14 @@ def test_owslib_finds_sites_by_place_and_by_attribute(client: Features, features
     assert {feature["id"] for feature in found} == {
         key for key, feature in features.items() if feature["properties"]["kind"] == "Zähler"
     }
+
+
+def test_the_example_of_the_page_about_clients_lists_the_sites(service: Service) -> None:
+    (example,) = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    script = example.replace("http://127.0.0.1:8000", service.url)
+    token = service.authorization["Authorization"].removeprefix("Bearer ")
+
+    lines = run([sys.executable, "-c", script], environment={"TOKEN": token, "no_proxy": "*"}).splitlines()
+
+    assert len(lines) == len(sites()) + EACH
+    assert {line.split()[1] for line in lines} >= {"Point", "MultiPolygon"}

@@ -47,7 +47,7 @@ class Outcome(NamedTuple):
 
 @pytest.fixture(scope="module")
 def jar() -> Path:
-    """The suite with all that it needs; no package registry has it, so that it is missing in CI too."""
+    """The suite with all that it needs. Maven Central does not have it, so its absence is no failure in CI either."""
     given = os.environ.get(JAR)
     if not given:
         pytest.skip(f"{JAR} names no ets-ogcapi-features10-{VERSION}-aio.jar")

@@ -10,6 +10,7 @@ import pytest
 from owslib.ogcapi.features import Features
 
 from app.api.ogc.documents import CONFORMANCE
+from tests.support.api import site
 from tests.support.service import Service
 from tests.support.shapes import EACH, Feature, sites
 from tests.support.tools import run
@@ -59,3 +60,31 @@ def test_the_example_of_the_page_about_clients_lists_the_sites(service: Service)
 
     assert len(lines) == len(sites()) + EACH
     assert {line.split()[1] for line in lines} >= {"Point", "MultiPolygon"}
+
+
+def test_owslib_finds_sites_by_filters_on_queryables(client: Features, features: dict[str, Feature]) -> None:
+    assert {"name", "kind", "version"} <= client.collection_queryables("sites")["properties"].keys()
+
+    condition = "kind = 'Zähler' AND name LIKE 'Point%' AND S_INTERSECTS(geometry, BBOX(13, 51.9, 13.2, 52.2))"
+    found = client.collection_items("sites", filter=condition, limit=1000)["features"]
+
+    assert {feature["id"] for feature in found} == {
+        key
+        for key, feature in features.items()
+        if feature["geometry"]["type"] == "Point"
+        and feature["properties"]["kind"] == "Zähler"
+        and 13 <= feature["geometry"]["coordinates"][0] <= 13.2
+        and 51.9 <= feature["geometry"]["coordinates"][1] <= 52.2
+    }
+    assert len(found) > 1
+
+
+def test_owslib_makes_changes_and_deletes_a_site(client: Features) -> None:
+    client.collection_item_create("sites", site(name="of OWSLib"))
+    key = client.response_headers["Location"].rpartition("/")[2]
+    try:
+        client.collection_item_update("sites", key, site(name="changed by OWSLib"))
+        assert client.collection_item("sites", key)["properties"]["name"] == "changed by OWSLib"
+    finally:
+        client.collection_item_delete("sites", key)
+    assert client.collection_items("sites", name="changed by OWSLib")["features"] == []

@@ -170,6 +170,9 @@ class _Collection:
     def _more(self) -> None:
         chunk = self._file.read(CHUNK_BYTES)
         self._ended = not chunk
+        if not self._offset and not self._text and chunk.startswith(codecs.BOM_UTF8):  # as Windows' editors write it
+            self._offset = len(codecs.BOM_UTF8)
+            chunk = chunk[self._offset :]
         try:
             self._text = self._text[self._at :] + self._decoder.decode(chunk, final=self._ended)
         except UnicodeDecodeError:
@@ -203,17 +206,24 @@ def _sequence(file: BinaryIO) -> Iterator[Found]:
 def _records(file: BinaryIO) -> Iterator[tuple[int, int, bytes]]:
     """Where each record starts, as byte and as line, and the record; one that is too long comes cut."""
     rest = file.read(CHUNK_BYTES)
+    mark = len(codecs.BOM_UTF8) if rest.startswith(codecs.BOM_UTF8) else 0
+    rest = rest[mark:]
     separator = RECORD_SEPARATOR if rest.lstrip().startswith(RECORD_SEPARATOR) else b"\n"
-    offset, line = 0, 1
+    offset, line = mark, 1
+    is_told = False  # of a record that was too long, whose end is yet to come
     while rest:
         *records, rest = rest.split(separator)
         for record in records:
-            yield offset, line, record
+            if not is_told:
+                yield offset, line, record
+            is_told = False
             offset += len(record) + 1
             line += record.count(b"\n") + (separator == b"\n")
         more = file.read(CHUNK_BYTES)
         if not more or len(rest) > MAX_FEATURE_CHARACTERS:
-            yield offset, line, rest
+            if not is_told:
+                yield offset, line, rest
+            is_told = True
             offset += len(rest)
             line += rest.count(b"\n")
             rest = b""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
 from collections.abc import Mapping, Sequence
@@ -131,6 +132,22 @@ def test_a_bad_line_of_a_sequence_does_not_hide_the_next(api: Api) -> None:
         (3, "geometry.coordinates.0.0", "self_crossing"),
     ]
     assert [error["line"] for error in answer.json()["errors"]] == [2, 4, 5]
+
+
+def test_a_record_that_is_too_long_is_one_fault_and_the_next_keeps_its_number(api: Api) -> None:
+    lines = [b'"' + b"x" * 6_000_000 + b'"', json.dumps(site(BOW_TIE)).encode()]
+    answer = send(api.editor, b"\n".join(lines), media_type="application/geo+json-seq")
+    assert [(number, kind) for number, _, kind in faults(answer)] == [(0, "feature_too_large"), (1, "self_crossing")]
+    assert [error["line"] for error in answer.json()["errors"]] == [1, 2]
+
+
+def test_a_byte_order_mark_passes_and_counts(api: Api) -> None:
+    good = codecs.BOM_UTF8 + json.dumps(site(name="marked")).encode()
+    assert send(api.editor, good, media_type="application/geo+json-seq").json()["created"] == 1
+    assert send(api.editor, codecs.BOM_UTF8 + collection([site(name="marked, too")])).json()["created"] == 1
+    bad = send(api.editor, codecs.BOM_UTF8 + collection([site(BOW_TIE)]))
+    (error,) = bad.json()["errors"]
+    assert error["offset"] == (codecs.BOM_UTF8 + collection([site(BOW_TIE)])).index(json.dumps(site(BOW_TIE)).encode())
 
 
 def test_a_compressed_body_is_unpacked(api: Api) -> None:

@@ -26,6 +26,7 @@ from app.api import (
     tiles,
     users,
 )
+from app.api import map as map_page
 from app.api.ogc import routes as ogc
 from app.api.ogc import transactions
 from app.artifacts.local import LocalStorage
@@ -113,6 +114,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(api)
     app.include_router(tiles.router)
     app.include_router(transactions.router)
+    app.include_router(map_page.router)
     app.include_router(health.probes)
     problems.install(app)
     install_edge(app, settings=settings, metrics=metrics)

@@ -92,3 +92,19 @@ class MapPage:
         """Click the map there."""
         place = self.page.evaluate("(place) => landfall.map.project(place)", [lon, lat])
         self.page.locator("#map canvas").click(position={"x": place["x"], "y": place["y"]})
+
+    def drag_marker(self, lon: float, lat: float) -> None:
+        """Drag the marker's tip there."""
+        target = self.page.evaluate("(place) => landfall.map.project(place)", [lon, lat])
+        canvas, marker = self.page.locator("#map canvas"), self.page.locator(".maplibregl-marker")
+        marker.hover()
+        self.page.mouse.down()
+        place, start = canvas.bounding_box(), marker.bounding_box()
+        assert place is not None
+        assert start is not None
+        x, y = place["x"] + target["x"], place["y"] + target["y"] - start["height"] / 2
+        self.page.mouse.move(x, y, steps=5)
+        self.page.mouse.up()
+
+    def wait_pixel(self, lon: float, lat: float, *, colour: str) -> None:
+        wait_until(lambda: self.pixel(lon, lat) == colour, timeout_seconds=SECONDS, what=f"{colour} at {lon}, {lat}")

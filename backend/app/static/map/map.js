@@ -43,16 +43,16 @@ export async function createMap({ onChoose, onPlace, onMoved, onKinds }) {
   map.on("moveend", onMoved);
   map.on("click", (event) => onPlace(event.lngLat) || open(event.point));
   map.on("mousemove", ({ point }) => (map.getCanvas().style.cursor = siteAt(point) ? "pointer" : ""));
-  map.on("error", ({ error }) => onError(error));
+  map.on("error", onError);
   map.on("idle", () => noteKinds(drawn().map(({ properties }) => properties.kind)));
 
   const drawn = () => (map.getLayer(SITE_LAYERS[0]) ? map.queryRenderedFeatures({ layers: SITE_LAYERS }) : []);
 
-  async function onError(error) {
+  async function onError({ error, tile }) {
     if (error.status !== 401) return showError(error.body ? await problemOf(error) : error);
     try {
       await renew(usedToken);
-      map.refreshTiles("sites");
+      map.refreshTiles("sites", [tile.tileID.canonical]); // by its name, since without one it skips what failed
     } catch (problem) {
       showError(problem);
     }

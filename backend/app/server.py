@@ -41,7 +41,8 @@ class _Server(uvicorn.Server):
         if not self._is_for_people:
             logger.info("Serving on %s", base)
             return
-        typer.echo(f"\n  API      {base}/api/v1\n  Docs     {base}/docs\n  Health   {base}/api/v1/health")
+        typer.echo(f"\n  Map      {base}/map\n  API      {base}/api/v1\n  Docs     {base}/docs")
+        typer.echo(f"  Health   {base}/api/v1/health")
         if self._show_login:
             typer.echo(f"  Login    {DEMO_EMAIL} with the password {DEMO_PASSWORD}")
         typer.echo("")

@@ -4,11 +4,18 @@
 const KINDS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
 export const OTHER = "#777777";
 
-/** The same for a kind always, whichever others there are. */
+const places = new Map();
+
+/** Of each kind its own while there are enough, and mostly the same each time: the place follows from the name. */
 export function colourOf(kind) {
-  let hash = 0;
-  for (const letter of kind) hash = (hash * 31 + letter.codePointAt(0)) >>> 0;
-  return KINDS[hash % KINDS.length];
+  if (!places.has(kind)) {
+    let place = 0;
+    for (const letter of kind) place = (place * 31 + letter.codePointAt(0)) >>> 0;
+    const taken = new Set(places.values());
+    if (taken.size < KINDS.length) while (taken.has(place % KINDS.length)) place += 1;
+    places.set(kind, place % KINDS.length);
+  }
+  return KINDS[places.get(kind)];
 }
 
 const LIGHT = { ground: "#f2f0ea", lines: "#d3cfc4", text: "#33302a", halo: "#f2f0ea", chosen: "#b00020" };

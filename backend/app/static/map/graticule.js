@@ -7,18 +7,18 @@ const LINES = 5; // about so many across the map
 export function graticule([west, south, east, north]) {
   const step = STEPS.find((degrees) => (east - west) / degrees >= LINES) ?? STEPS.at(-1);
   const digits = Math.max(0, Math.ceil(-Math.log10(step)));
-  const label = (degrees, positive, negative) =>
-    `${Math.abs(degrees).toFixed(digits)}°${degrees > 0 ? positive : degrees < 0 ? negative : ""}`;
   const features = [];
-  const add = (text, ...coordinates) =>
-    features.push({ type: "Feature", properties: { label: text }, geometry: { type: "LineString", coordinates } });
+  const add = (degrees, ...coordinates) => {
+    const label = `${degrees.toFixed(digits)}°`;
+    features.push({ type: "Feature", properties: { label }, geometry: { type: "LineString", coordinates } });
+  };
   const [low, high] = [Math.max(south, -85), Math.min(north, 85)];
   for (let lon = Math.ceil(west / step) * step; lon <= east; lon += step) {
     const turned = ((((lon + 180) % 360) + 360) % 360) - 180;
-    add(label(turned, "E", "W"), [lon, low], [lon, high]);
+    add(turned, [lon, low], [lon, high]);
   }
   for (let lat = Math.ceil(low / step) * step; lat <= high; lat += step) {
-    add(label(lat, "N", "S"), [west, lat], [east, lat]);
+    add(lat, [west, lat], [east, lat]);
   }
   return { type: "FeatureCollection", features };
 }

@@ -9,7 +9,7 @@ import { SITE_LAYERS, baseStyle, filterSites, paint, siteLayers } from "./layers
 import { renew, request, token } from "./login.js";
 
 const TOUCH_PIXELS = 6;
-const FIT = { padding: 50, maxZoom: 14 };
+const FIT = { padding: 70, maxZoom: 14 };
 
 /** Resolves with the map, or with null where the browser cannot draw one. */
 export async function createMap({ onChoose, onPlace, onMoved, onKinds }) {

@@ -27,16 +27,26 @@ export function showError(error, target = byId("error")) {
 }
 
 /** Runs `work`, with its error shown. */
-export async function attempt(work) {
-  clearError();
+export async function attempt(work, target = byId("error")) {
+  clearError(target);
   try {
     await work();
   } catch (error) {
-    if (error.name !== "AbortError") showError(error);
+    if (error.name !== "AbortError") showError(error, target);
   }
 }
 
-/** Shows one of the panel's three views. */
+/** A note that stays, by the name of its text. */
+export function showNote(name) {
+  const note = byId("map-note");
+  note.dataset.t = name;
+  note.textContent = t(name);
+  note.hidden = false;
+}
+
+/** Shows one of the panel's three views, without what was said of the last one. */
 export function showView(id) {
+  clearError();
+  announce("");
   for (const view of ["list-view", "details-view", "place-view"]) byId(view).hidden = view !== id;
 }

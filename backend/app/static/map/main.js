@@ -1,7 +1,7 @@
 /** The page: the map and the panel beside it follow one filter. */
 import { loadFiles, readSite, showSite } from "./details.js";
 import { colourOf } from "./colours.js";
-import { announce, attempt, byId, clearError, element, showView } from "./dom.js";
+import { announce, attempt, byId, element, showNote, showView } from "./dom.js";
 import { onLanguage, switchLanguage, t, translatePage } from "./language.js";
 import { PagedList } from "./list.js";
 import { logIn, logOut, onLogin, request, token } from "./login.js";
@@ -55,14 +55,14 @@ async function refreshList({ everywhere = false } = {}) {
 
 function shown() {
   const count = list.items.length;
-  announce(count ? t(list.next ? "listedOfMore" : "listed", { count }) : t("none"));
+  byId("count").textContent = count ? t(list.next ? "listedOfMore" : "listed", { count }) : t("none");
   noteKinds(list.items.map(({ properties }) => properties.kind));
   map?.drawList(list.items);
 }
 
 function refreshSoon() {
   clearTimeout(timer);
-  timer = setTimeout(() => token() && attempt(refreshList), WAIT_MS);
+  timer = setTimeout(() => token() && attempt(refreshList, byId("list-error")), WAIT_MS);
 }
 
 function noteKinds(kinds) {
@@ -84,16 +84,20 @@ const open = (id) => attempt(async () => show(await readSite(id)));
 
 async function show(found) {
   site = found;
-  showSite(site);
   byId("move").hidden = !mayEdit() || site.geometry.type !== "Point";
   showView("details-view");
-  byId("details-name").focus();
   map?.choose(site);
-  await loadFiles(site);
+  const described = describe();
+  byId("details-name").focus();
+  await described;
+}
+
+function describe() {
+  showSite(site);
+  return loadFiles(site);
 }
 
 function back() {
-  clearError();
   showView("list-view");
   map?.choose(null);
   const button = site && byId("list").querySelector(`[data-id="${site.id}"]`);
@@ -120,25 +124,25 @@ async function showAll() {
   map?.show(list.items);
 }
 
-async function afterPlacing(placed, { isChanged = false } = {}) {
-  if (isChanged) {
+/** Back from the form: with the site as it is now, if there is one, and with what was done to it. */
+async function afterPlacing(placed, done) {
+  if (done) {
     map?.refresh();
     refreshSoon();
   }
-  await (placed ? attempt(() => show(placed)) : back());
+  if (!placed) return back();
+  await attempt(() => show(placed));
+  if (done) announce(done);
 }
 
 translatePage();
 map = await createMap({
   onChoose: open,
-  onPlace: (place) => form.isOpen && !form.put(place),
+  onPlace: (place) => form.isOpen && form.put(place),
   onMoved: () => byId("visible").checked && refreshSoon(),
   onKinds: offerKinds,
 });
-if (!map) {
-  byId("map-note").textContent = t("noWebGl");
-  byId("map-note").hidden = false;
-}
+if (!map) showNote("noWebGl");
 globalThis.landfall = { map: map?.map }; // for tests, and for the curious
 const form = new PlaceForm({ createMarker: (onDrag) => map?.marker(onDrag), onDone: afterPlacing });
 
@@ -147,7 +151,7 @@ onLanguage(() => {
   byId("language").textContent = t("otherLanguage");
   offerKinds([...byId("kinds").options].map(({ value }) => value));
   if (user) shown();
-  if (site) attempt(() => show(site));
+  if (site) attempt(describe);
 });
 byId("language").onclick = switchLanguage;
 byId("text").oninput = byId("kind").onchange = byId("visible").onchange = refreshSoon;

@@ -1,7 +1,7 @@
 /** The map: vector tiles of the sites or, where the service has none, the sites of the list. */
 import * as maplibre from "../maplibre/6.17.0/maplibre-gl.mjs";
 import { onTheme } from "./colours.js";
-import { byId, showError } from "./dom.js";
+import { showError, showNote } from "./dom.js";
 import { graticule } from "./graticule.js";
 import { BASE, Problem } from "./http.js";
 import { language, onLanguage, t } from "./language.js";
@@ -106,8 +106,7 @@ async function addSites(map, repaint) {
     siteLayers(true).forEach((layer) => map.addLayer(layer, "chosen-area"));
   } catch (error) {
     if (error.status !== 501) throw error;
-    byId("map-note").textContent = t("listedOnly", { detail: error.message });
-    byId("map-note").hidden = false;
+    showNote("listedOnly");
     map.addSource("sites", { type: "geojson", data: collection([]) });
     siteLayers(false).forEach((layer) => map.addLayer(layer, "chosen-area"));
   }

@@ -1,7 +1,7 @@
 /** The form that gives a site its place: a new one, or one that moves. */
 import { announce, attempt, byId, clearError, showError, showView } from "./dom.js";
 import { readSite, showSite } from "./details.js";
-import { t } from "./language.js";
+import { onLanguage, t } from "./language.js";
 import { request } from "./login.js";
 
 const [lon, lat] = [byId("lon"), byId("lat")];
@@ -21,10 +21,10 @@ export class PlaceForm {
     };
     byId("reload").onclick = () => attempt(() => this.#reload());
     byId("cancel").onclick = () => {
-      clearError();
-      this.#close();
+      this.#marker?.remove();
       onDone(this.#site);
     };
+    onLanguage(() => this.#translate());
   }
 
   get isOpen() {
@@ -34,8 +34,7 @@ export class PlaceForm {
   open(site = null) {
     this.#site = site;
     byId("place-view").reset();
-    clearError();
-    byId("place-title").textContent = site ? t("moveTitle", { name: site.properties.name }) : t("addTitle");
+    this.#translate();
     byId("new-properties").hidden = byId("new-properties").disabled = Boolean(site);
     byId("reload").hidden = true;
     if (site) this.put({ lng: site.geometry.coordinates[0], lat: site.geometry.coordinates[1] });
@@ -43,9 +42,16 @@ export class PlaceForm {
     byId("place-title").focus();
   }
 
+  /** Takes the place, and tells that it did. */
   put(place) {
     this.#type(place);
     this.#putMarker();
+    return true;
+  }
+
+  #translate() {
+    const name = this.#site?.properties.name;
+    byId("place-title").textContent = name ? t("moveTitle", { name }) : t("addTitle");
   }
 
   #type({ lng, lat: latitude }) {
@@ -59,21 +65,14 @@ export class PlaceForm {
     else this.#marker?.remove();
   }
 
-  #close() {
-    this.#marker?.remove();
-    showView(this.#site ? "details-view" : "list-view");
-  }
-
   async #save(onDone) {
     clearError();
     byId("save").disabled = true;
     try {
       const answer = await (this.#site ? this.#move() : this.#add());
       const site = { ...(await answer.json()), etag: answer.headers.get("ETag") };
-      announce(t(this.#site ? "moved" : "added", { name: site.properties.name }));
-      this.#site = site;
-      this.#close();
-      onDone(site, { isChanged: true });
+      this.#marker?.remove();
+      onDone(site, t(this.#site ? "moved" : "added", { name: site.properties.name }));
     } catch (error) {
       if (error.status === 412) error.message = t("changedMeanwhile");
       byId("reload").hidden = error.status !== 412;

@@ -99,7 +99,7 @@ def test_a_german_browser_gets_german(map_page: MapPage) -> None:
     expect(page.locator("#login-error")).to_contain_text("Passwort")
     map_page.log_in()
     map_page.wait_listed(*NAMES)
-    expect(page.get_by_role("status")).to_have_text("Orte in der Liste: 4.")
+    expect(page.locator("#count")).to_have_text("Orte in der Liste: 4.")
     assert page.evaluate("() => document.documentElement.lang") == "de"
     expect(page.get_by_role("region", name="Karte").first).to_be_visible()
 
@@ -111,9 +111,21 @@ def test_the_language_is_switched_in_place_and_kept(map_page: MapPage) -> None:
     map_page.wait_listed("Pumping station 7")
     page.get_by_role("button", name="Deutsch").click()
     expect(page.get_by_label("Name enthält")).to_have_value("pump")
-    expect(page.get_by_role("status")).to_have_text("Orte in der Liste: 1.")
+    expect(page.locator("#count")).to_have_text("Orte in der Liste: 1.")
     page.reload()
     expect(page.get_by_role("button", name="English")).to_be_visible()
+    map_page.wait_listed(*NAMES)
+
+
+def test_a_switch_of_the_language_loses_nothing_typed(map_page: MapPage) -> None:
+    map_page.start()
+    page = map_page.page
+    page.get_by_role("button", name="Pumping station 7").click()
+    page.get_by_role("button", name="Move").click()
+    page.get_by_label("Longitude").fill("13.5")
+    page.get_by_role("button", name="Deutsch").click()
+    expect(page.get_by_role("heading", name="Pumping station 7 verschieben")).to_be_visible()
+    expect(page.get_by_label("Länge")).to_have_value("13.5")
 
 
 @pytest.mark.parametrize("context_options", [{"color_scheme": "dark"}])

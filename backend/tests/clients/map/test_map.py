@@ -67,9 +67,9 @@ def test_a_long_list_comes_in_pages(map_page: MapPage, editor: httpx.Client) -> 
     assert editor.post("/api/v1/sites/import", content=body, headers=headers).json()["created"] == 120
     map_page.start()
     map_page.page.get_by_label("Name contains").fill("meter")
-    expect(map_page.page.get_by_role("status")).to_have_text("Sites listed: 100. There are more.")
+    expect(map_page.page.locator("#count")).to_have_text("Sites listed: 100. There are more.")
     map_page.page.get_by_role("button", name="More").click()
-    expect(map_page.page.get_by_role("status")).to_have_text("Sites listed: 120.")
+    expect(map_page.page.locator("#count")).to_have_text("Sites listed: 120.")
     expect(map_page.page.locator("#list button").nth(100)).to_be_focused()
     assert len(set(map_page.listed())) == 120
 
@@ -125,7 +125,7 @@ def test_a_click_on_the_map_places_a_new_site(map_page: MapPage, editor: httpx.C
     page.get_by_role("group", name="What it is").get_by_label("Kind").fill("well")
     map_page.click(*NOWHERE)
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_role("status")).to_have_text("Well was added.")
+    expect(page.locator("#status")).to_have_text("Well was added.")
     page.get_by_role("button", name="Back to the list").click()
     map_page.wait_listed(*NAMES, "Well")
     map_page.wait_drawn(*NAMES, "Well")
@@ -141,7 +141,7 @@ def test_a_dragged_marker_moves_a_site(map_page: MapPage, sites: dict[str, Featu
     page.get_by_role("button", name="Move").click()
     map_page.drag_marker(*NOWHERE)
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_role("status")).to_have_text("Pumping station 7 was moved.")
+    expect(page.locator("#status")).to_have_text("Pumping station 7 was moved.")
     moved = editor.get(f"/api/v1/sites/{sites['Pumping station 7']['id']}").json()
     assert moved["geometry"]["coordinates"] == pytest.approx(NOWHERE, abs=2e-3)
     assert moved["properties"]["version"] == 2
@@ -171,7 +171,7 @@ def test_a_change_of_somebody_else_is_not_overwritten(
     page.get_by_role("button", name="Reload the site").click()
     expect(page.locator("#error")).to_be_empty()
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_role("status")).to_have_text("Pumping station 7 was moved.")
+    expect(page.locator("#status")).to_have_text("Pumping station 7 was moved.")
     changed = editor.get(address).json()
     assert (changed["geometry"]["coordinates"], changed["properties"]["kind"]) == ([13.5, 52.5], "well")
 
@@ -239,7 +239,7 @@ def test_what_the_service_refuses_is_shown_in_its_words(map_page: MapPage, edito
     (found,) = editor.get("/api/v1/sites", params={"kind": "pump"}).json()["features"]
     editor.delete(f"/api/v1/sites/{found['id']}").raise_for_status()
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_role("alert")).to_contain_text(f"There is no site with the id {found['id']}")
+    expect(page.locator("#error")).to_contain_text(f"There is no site with the id {found['id']}")
 
 
 def test_an_unreachable_service_is_told(map_page: MapPage) -> None:
@@ -250,7 +250,20 @@ def test_an_unreachable_service_is_told(map_page: MapPage) -> None:
 
     map_page.page.route("**/api/v1/sites?**", drop)
     map_page.page.get_by_label("Name contains").fill("pump")
-    expect(map_page.page.get_by_role("alert")).to_contain_text("The service cannot be reached")
+    expect(map_page.page.locator("#list-error")).to_contain_text("The service cannot be reached")
+
+
+def test_without_webgl_the_list_works_alone(map_page: MapPage) -> None:
+    map_page.page.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")
+    map_page.start()
+    expect(map_page.page.locator("#map-note")).to_contain_text("no WebGL 2")
+    map_page.page.get_by_label("Name contains").fill("pump")
+    map_page.wait_listed("Pumping station 7")
+    map_page.page.get_by_role("button", name="Pumping station 7").click()
+    map_page.page.get_by_role("button", name="Move").click()
+    map_page.page.get_by_label("Longitude").fill("13.5")
+    map_page.page.get_by_role("button", name="Save").click()
+    expect(map_page.page.locator("#details")).to_contain_text("13.5, 52.5")
 
 
 def test_without_tiles_the_map_shows_the_list(bare_page: MapPage, sqlite_service: Service) -> None:

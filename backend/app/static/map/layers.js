@@ -40,13 +40,13 @@ export function baseStyle() {
   };
 }
 
-/** The layers of the source "sites"; only a vector source has layers of its own. */
+/** The layers of the source "sites", which `filterSites` gives their filters; only a vector source has layers of its own. */
 export function siteLayers(isVector) {
   const common = { source: "sites", ...(isVector && { "source-layer": "sites" }) };
   return [
-    { id: "site-areas", type: "fill", ...common, filter: AREA, paint: { "fill-opacity": 0.35 } },
-    { id: "site-lines", type: "line", ...common, filter: LINE, paint: { "line-width": 1.5 } },
-    { id: "site-points", type: "circle", ...common, filter: POINT, paint: { "circle-radius": 6, "circle-stroke-width": 1.5 } },
+    { id: "site-areas", type: "fill", ...common, paint: { "fill-opacity": 0.35 } },
+    { id: "site-lines", type: "line", ...common, paint: { "line-width": 1.5 } },
+    { id: "site-points", type: "circle", ...common, paint: { "circle-radius": 6, "circle-stroke-width": 1.5 } },
     {
       id: "site-names",
       type: "symbol",

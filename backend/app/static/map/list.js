@@ -11,14 +11,15 @@ export class PagedList {
 
   /** Replaces the list by the first page. */
   async load(path, parameters) {
-    Object.assign(this, { path, parameters });
+    this.path = path;
+    this.more.hidden = true;
     await this.#page(parameters, { replace: true });
   }
 
   /** Adds the next page; the focus goes to its first item. */
   async loadMore() {
     const first = this.items.length;
-    await this.#page({ ...this.parameters, cursor: this.next }, { replace: false });
+    await this.#page(this.next, { replace: false });
     this.list.children[first]?.querySelector("button")?.focus();
   }
 
@@ -28,7 +29,7 @@ export class PagedList {
     const answer = await request(`${this.path}?${new URLSearchParams(parameters)}`, { signal: loading.signal });
     const page = await answer.json();
     this.items = replace ? page[this.rows] : [...this.items, ...page[this.rows]];
-    this.next = page.next && new URL(page.next).searchParams.get("cursor");
+    this.next = page.next && { ...parameters, cursor: new URL(page.next).searchParams.get("cursor") };
     const shown = page[this.rows].map((item) => element("li", {}, ...this.render(item)));
     if (replace) this.list.replaceChildren(...shown);
     else this.list.append(...shown);

@@ -23,6 +23,7 @@ export async function createMap({ onChoose, onPlace, onMoved, onKinds }) {
       zoom: 1,
       dragRotate: false,
       attributionControl: false,
+      fadeDuration: matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 300,
       transformRequest: (url) => ({ url, headers: url.startsWith(BASE) ? credentials() : {} }),
     });
   } catch {

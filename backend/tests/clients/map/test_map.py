@@ -11,8 +11,9 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from tests.support.api import point, site
-from tests.support.browser import MapPage
+from tests.support.browser import SECONDS, MapPage
 from tests.support.service import Service
+from tests.support.tools import wait_until
 
 from .conftest import MAST, SITES, STATION, Feature
 
@@ -65,8 +66,10 @@ def test_a_long_list_comes_in_pages(map_page: MapPage, editor: httpx.Client) -> 
     body = json.dumps({"type": "FeatureCollection", "features": many})
     headers = {"Content-Type": "application/geo+json"}
     assert editor.post("/api/v1/sites/import", content=body, headers=headers).json()["created"] == 120
+    editor.post("/api/v1/sites", json=site(name="The newest")).raise_for_status()
     map_page.start()
     map_page.page.get_by_label("Name contains").fill("meter")
+    wait_until(lambda: "The newest" not in map_page.listed(), timeout_seconds=SECONDS, what="a filtered list")
     expect(map_page.page.locator("#count")).to_have_text("Sites listed: 100. There are more.")
     map_page.page.get_by_role("button", name="More").click()
     expect(map_page.page.locator("#count")).to_have_text("Sites listed: 120.")

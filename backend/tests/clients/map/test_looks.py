@@ -163,3 +163,10 @@ def test_the_map_flies_only_for_who_likes_it(map_page: MapPage, *, is_animated: 
     map_page.wait_drawn(*NAMES)
     map_page.page.locator("#zoom-out").click()
     assert map_page.page.evaluate("() => landfall.map.isMoving()") is is_animated
+
+
+def test_the_service_speaks_the_chosen_language_too(map_page: MapPage) -> None:
+    map_page.page.add_init_script("localStorage.setItem('landfall.language', 'de')")
+    map_page.open()
+    map_page.log_in(password="nicht dieses")
+    expect(map_page.page.locator("#login-error")).to_contain_text("Passwort")

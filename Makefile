@@ -19,7 +19,7 @@ UV := $(BIN)/uv --quiet --no-python-downloads
 
 # The lock holds names, versions and hashes; its header shows the same command.
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	backend/pyproject.toml k8s/operator/pyproject.toml --group pyproject.toml:dev -o requirements.lock
+	backend/pyproject.toml --extra export k8s/operator/pyproject.toml --group pyproject.toml:dev -o requirements.lock
 
 export UV_PYTHON := $(CURDIR)/$(BIN)/python
 

@@ -222,6 +222,7 @@ def reap() -> None:
     from app.services.artifacts import ArtifactService
     from app.services.auth import purge_login_attempts
     from app.services.changes import Actor, purge_idempotency_keys
+    from app.services.export_jobs import ExportJobs
 
     settings = _settings()
     service = ArtifactService(_storage(settings), settings.artifacts)
@@ -233,14 +234,18 @@ def reap() -> None:
     ):
         # First, since it needs no store.
         keys, logins = purge_idempotency_keys(session), purge_login_attempts(session, settings=settings.auth)
+        jobs = ExportJobs(_storage(settings), settings.exports, url_expires=settings.artifacts.url_expires_seconds)
+        actor = Actor(id=None, role=UserRole.ADMIN)
+        exports = jobs.reap(session, actor=actor)
         task = bar.add_task("Reaping", total=None)
         result = service.reap(
             session,
-            actor=Actor(id=None, role=UserRole.ADMIN),
+            actor=actor,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     typer.echo(f"{result.removed} removed, {result.verified} verified, {result.failed} failed")
     typer.echo(f"{keys} idempotency keys and {logins} failed logins purged")
+    typer.echo(f"{exports} exports removed")
     if result.failed:
         raise typer.Exit(FAILED)
 

@@ -27,6 +27,7 @@ from app.schemas.common import NO_NUL
 from app.services.artifacts import ArtifactService
 from app.services.auth import Authenticator, may
 from app.services.changes import Actor, IfMatch, Once
+from app.services.export_worker import ExportWorker
 from app.services.verification import Verifier
 from app.settings import Settings
 from app.telemetry.request_ids import request_id
@@ -73,6 +74,11 @@ async def get_import_places(request: Request) -> asyncio.Semaphore:
 async def get_verifier(request: Request) -> Verifier:
     verifier: Verifier = request.app.state.verifier
     return verifier
+
+
+async def get_exports(request: Request) -> ExportWorker:
+    exports: ExportWorker = request.app.state.exports
+    return exports
 
 
 async def get_db(request: Request) -> AsyncIterator[Session]:
@@ -223,6 +229,7 @@ IfMatchHeader = Annotated[IfMatch, Depends(get_if_match)]
 OnceHeader = Annotated[Once | None, Depends(get_once)]
 Artifacts = Annotated[ArtifactService, Depends(get_artifacts)]
 Verifying = Annotated[Verifier, Depends(get_verifier)]
+Exports = Annotated[ExportWorker, Depends(get_exports)]
 AppSettings = Annotated[Settings, Depends(get_settings)]
 ExportPlaces = Annotated[asyncio.Semaphore, Depends(get_export_places)]
 ImportPlaces = Annotated[asyncio.Semaphore, Depends(get_import_places)]

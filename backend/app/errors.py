@@ -336,6 +336,22 @@ class UploadMismatchError(LandfallError):
     detail = "The uploaded {what} is {actual}, announced was {expected}. Upload it again."
 
 
+class FormatUnavailableError(LandfallError):
+    type = "format-unavailable"
+    status = 501
+    title = "The format is not available"
+    detail = (
+        "This installation cannot write {format}. Install landfall-backend[export], or an image that was built with it."
+    )
+
+
+class TooManyExportsError(LandfallError):
+    type = "too-many-exports"
+    status = 409
+    title = "Too many exports"
+    detail = "You have {limit} exports that are not finished. Wait for them, or delete some."
+
+
 class NotOnSqliteError(LandfallError):
     type = "not-on-sqlite"
     status = 501

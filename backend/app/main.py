@@ -20,6 +20,7 @@ from app.api import (
     auth,
     health,
     problems,
+    site_exports,
     site_transfers,
     sites,
     tasks,
@@ -37,6 +38,8 @@ from app.errors import DatabaseUnavailableError
 from app.middleware import install_edge
 from app.services.artifacts import ArtifactService
 from app.services.auth import Authenticator
+from app.services.export_jobs import ExportJobs
+from app.services.export_worker import ExportWorker
 from app.services.health import HealthService, checks_of
 from app.services.verification import Verifier
 from app.settings import Environment, Settings, load_settings
@@ -68,6 +71,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     storage = create_storage(settings, signing_key=authenticator.derive_key("artifact store"))
     artifact_service = ArtifactService(storage, settings.artifacts)
     verifier = Verifier(artifact_service, database)
+    exports = ExportWorker(
+        ExportJobs(storage, settings.exports, url_expires=settings.artifacts.url_expires_seconds),
+        database,
+        settings.exports,
+    )
     schema = SchemaInspector()
     metrics = Metrics(CollectorRegistry())
     metrics.watch_pool(database.engine.pool)
@@ -78,7 +86,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.state.started_at = datetime.now(UTC)
         threading.Thread(target=_connect, args=(database, settings.connect_retries), daemon=True).start()
         verifier.start()
-        yield
+        with exports:
+            yield
         verifier.stop()
         stop_tracing()
         probe_database.dispose()
@@ -96,6 +105,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.authenticator = authenticator
     app.state.storage = storage
     app.state.artifacts = artifact_service
+    app.state.exports = exports
     app.state.verifier = verifier
     app.state.schema = schema
     # A client may read its export as slowly as it likes, and holds a place at work meanwhile: most are for others.
@@ -109,7 +119,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if isinstance(storage, LocalStorage):
         app.include_router(artifact_store.router)
     api = APIRouter(prefix="/api/v1")
-    for module in (auth, users, site_transfers, sites, tasks, artifacts, audit_events, health):
+    for module in (auth, users, site_transfers, site_exports, sites, tasks, artifacts, audit_events, health):
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(tiles.router)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from app.messages_de_exports import EXPORTS
 from app.messages_de_features import FEATURES
 from app.messages_de_filter import FILTER
 from app.messages_de_geometry import GEOMETRY
@@ -15,6 +16,7 @@ TEMPLATES: Final[Mapping[str, str]] = {
     **GEOMETRY,
     **FILTER,
     **IMPORTS,
+    **EXPORTS,
     **FEATURES,
     "Internal error": "Interner Fehler",
     "Something went wrong here. Quote the request id when you report it.": (

@@ -266,6 +266,19 @@ class TransferSettings(_Branch):
     )
 
 
+class ExportsSettings(_Branch):
+    """Exports as jobs: files that are written behind the requests and kept in the artifact store."""
+
+    jobs: int = Field(1, ge=0, description="jobs at once in a process; 0: this one writes none")
+    kept_seconds: Seconds = Field(timedelta(days=1), description="time that a finished export is kept")
+    max_bytes: int = Field(
+        1024**3, ge=1024, le=5 * 1024**3, description="largest file of a job, what it takes to write it included"
+    )
+    lease_seconds: LimitSeconds = Field(
+        timedelta(minutes=1), description="time after which another process takes the job of one that has died"
+    )
+
+
 class AdmissionSettings(_Branch):
     """Overload: what is let in, what waits, what is refused."""
 
@@ -331,6 +344,7 @@ class Settings(BaseSettings):
     listen: ListenSettings = ListenSettings()
     admission: AdmissionSettings = AdmissionSettings()
     transfer: TransferSettings = TransferSettings()
+    exports: ExportsSettings = ExportsSettings()
     log: LogSettings = LogSettings()
     otel: OtelSettings = OtelSettings()
 

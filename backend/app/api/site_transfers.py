@@ -19,6 +19,7 @@ from app.deps import AppSettings, Database, DbSession, Editor, ExportPlaces, Imp
 from app.errors import (
     ConcurrentChangeError,
     FilterInvalidError,
+    FormatUnavailableError,
     ImportInvalidError,
     ImportTooLargeError,
     MediaTypeUnsupportedError,
@@ -31,7 +32,7 @@ from app.middleware.problems import language_of
 from app.schemas.site import EXAMPLE
 from app.schemas.site_transfer import ImportQuery, ImportReport, SiteExportQuery
 from app.services import site_exports, site_imports
-from app.services.site_exports import CSV
+from app.services.export_formats import CSV, KINDS
 from app.settings import Settings
 
 router = APIRouter(prefix="/sites", tags=["sites"])
@@ -112,6 +113,7 @@ EXPORT: dict[int | str, Any] = {
         "content": {
             GEOJSON: {"schema": COLLECTION_OUT},
             **{media_type: {"schema": {"type": "string"}} for media_type in ("application/geo+json-seq", CSV)},
+            KINDS["geoparquet"].media_type: {"schema": {"type": "string", "format": "binary"}},
         },
     }
 }
@@ -120,7 +122,7 @@ EXPORT: dict[int | str, Any] = {
 @router.get(
     "/export",
     response_class=StreamingResponse,
-    responses={**documented(*GUARDED, FilterInvalidError, NotOnSqliteError), **EXPORT},
+    responses={**documented(*GUARDED, FilterInvalidError, FormatUnavailableError, NotOnSqliteError), **EXPORT},
     summary="Export sites",
 )
 def export_sites(
@@ -133,13 +135,13 @@ def export_sites(
     """All sites that fit; each is written as it stands when its turn comes, and once."""
     if places.locked():
         raise OverloadedError
-    chosen = site_exports.FORMATS[query.format]
+    kind = KINDS[query.format]
     pages = site_exports.export_sites(database, query)
-    headers = {"Content-Disposition": f'attachment; filename="sites.{chosen.suffix}"', "Vary": "Accept-Encoding"}
-    if takes_gzip(request):
+    headers = {"Content-Disposition": f'attachment; filename="sites.{kind.suffix}"', "Vary": "Accept-Encoding"}
+    if query.format != "geoparquet" and takes_gzip(request):  # that is compressed already
         headers["Content-Encoding"] = "gzip"
         pages = _compressed(pages)
-    return StreamingResponse(_pieces(pages, places), headers={"Content-Type": chosen.media_type, **headers})
+    return StreamingResponse(_pieces(pages, places), headers={"Content-Type": kind.media_type, **headers})
 
 
 def _compressed(pages: Iterator[bytes]) -> Iterator[bytes]:

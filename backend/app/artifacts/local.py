@@ -13,12 +13,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Literal, overload
 from urllib.parse import urlencode
 
 from app.artifacts.storage import (
     CHUNK_BYTES,
+    OpenFile,
     PresignedRequest,
     StorageFaultError,
     StoredObject,
@@ -206,13 +208,23 @@ class LocalStorage:
         return _chunks(file)
 
     def put(self, key: str, data: bytes, *, media_type: str) -> None:
-        sha256 = hashlib.sha256(data).hexdigest()
+        self.put_file(key, BytesIO(data), media_type=media_type)
+
+    def put_file(self, key: str, file: OpenFile, *, media_type: str) -> None:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         grant = UploadGrant(
-            key=key, size_bytes=len(data), sha256=sha256, media_type=media_type, upload_id=None, part_number=None
+            key=key,
+            size_bytes=file.seek(0, os.SEEK_END),
+            sha256=sha256,
+            media_type=media_type,
+            upload_id=None,
+            part_number=None,
         )
+        file.seek(0)
         upload = self.open_upload(grant)
         try:
-            upload.write(data)
+            while chunk := file.read(CHUNK_BYTES):
+                upload.write(chunk)
             upload.commit()
         finally:
             upload.discard()

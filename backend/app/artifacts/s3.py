@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from boto3.session import Session
@@ -16,6 +17,7 @@ from pydantic import SecretStr
 
 from app.artifacts.storage import (
     CHUNK_BYTES,
+    OpenFile,
     PresignedRequest,
     StorageFaultError,
     StoredObject,
@@ -213,10 +215,15 @@ class S3CompatibleStorage:
             yield from body.iter_chunks(CHUNK_BYTES)
 
     def put(self, key: str, data: bytes, *, media_type: str) -> None:
-        checksum = base64.b64encode(hashlib.sha256(data).digest()).decode()
+        self.put_file(key, BytesIO(data), media_type=media_type)
+
+    def put_file(self, key: str, file: OpenFile, *, media_type: str) -> None:
+        checksum = base64.b64encode(hashlib.file_digest(file, "sha256").digest()).decode()
+        file.seek(0)
         with self._faults():
+            # In one request: parts would stay in the bucket, unseen, when the process is killed between them.
             self._client.put_object(
-                Bucket=self._bucket, Key=key, Body=data, ContentType=media_type, ChecksumSHA256=checksum
+                Bucket=self._bucket, Key=key, Body=file, ContentType=media_type, ChecksumSHA256=checksum
             )
 
     def delete(self, key: str) -> None:

@@ -9,10 +9,12 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from io import BufferedReader, BytesIO
 from typing import Protocol
 from urllib.parse import quote
 
 CHUNK_BYTES = 1024**2
+OpenFile = BufferedReader | BytesIO
 
 
 class StorageFaultError(Exception):
@@ -100,6 +102,10 @@ class ArtifactStorage(Protocol):
 
     def put(self, key: str, data: bytes, *, media_type: str) -> None:
         """Store a small object from memory."""
+        ...
+
+    def put_file(self, key: str, file: OpenFile, *, media_type: str) -> None:
+        """Store a file of at most 5 GiB, from its beginning: whole, or not at all."""
         ...
 
     def delete(self, key: str) -> None:

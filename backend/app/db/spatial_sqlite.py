@@ -9,7 +9,7 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -53,12 +53,15 @@ def register(connection: DBAPIConnection) -> None:
         "AsGeoJSON": _as_geojson,
         "ST_AsText": _as_text,
         "AsText": _as_text,
+        "ST_AsBinary": _checked,
+        "AsBinary": _checked,
         "ST_FlipCoordinates": _flipped,
         "ST_MakeEnvelope": _envelope,
         "ST_Intersects": spatial.intersects,
         "ST_DWithin": spatial.within,
         "ST_Distance": spatial.distance,
         "geography": _checked,
+        **{f"ST_{side}": partial(_bound, side=index) for index, side in enumerate(("XMin", "YMin", "XMax", "YMax"))},
     }
     for name, function in functions.items():
         connection.create_function(name, -1, _strict(name, function), deterministic=True)
@@ -128,6 +131,10 @@ def _envelope(west: float, south: float, east: float, north: float, _srid: int =
 
 def _flipped(wkb: bytes) -> bytes:
     return shapely.to_wkb(shapely.transform(_read(wkb), lambda positions: positions[:, ::-1]))
+
+
+def _bound(wkb: bytes, *, side: int) -> float:
+    return _read(wkb).bounds[side]
 
 
 def _as_geojson(wkb: bytes, digits: int = 9) -> str:

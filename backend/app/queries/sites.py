@@ -1,21 +1,36 @@
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, Text, literal_column, or_
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Double,
+    LargeBinary,
+    Row,
+    Text,
+    literal,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
 
 # Not `func`: GeoAlchemy2's functions rename themselves for good when SQLite compiles them first.
 from sqlalchemy.sql.functions import Function
+from sqlalchemy.types import TypeEngine
 
-from app.db.types import Database
+from app.db.types import Database, Guid, UtcDateTime
 from app.models import Site
 from app.queries.csv_rows import csv_quoted, csv_text
 from app.queries.json_rows import Noun, json_object, json_value, json_values
 from app.queries.paging import Rows, SortKeys, fetch_rows
 from app.schemas.crs import DEGREE_DIGITS, STORED_SRID
-from app.schemas.site import SiteListQuery
+from app.schemas.site import SiteFilter, SiteListQuery
 
 SRID = STORED_SRID
 DIGITS = DEGREE_DIGITS
@@ -53,6 +68,22 @@ CSV_COLUMNS = {
     "updated_at": json_value(Site.updated_at),
     "geometry": csv_quoted(Function("ST_AsText", Site.geom, DIGITS, type_=Text())),
 }
+TABLE_COLUMNS: tuple[Any, ...] = (
+    Site.id,
+    Site.name,
+    Site.kind,
+    Site.external_id,
+    json_value(Site.properties).label("properties"),
+    Site.owner_id,
+    Site.version,
+    Site.created_at,
+    Site.updated_at,
+    Function("ST_AsBinary", Site.geom, type_=LargeBinary()).label("geometry"),
+    *(
+        Function(f"ST_{side}", Site.geom, type_=Double()).label(side.lower())
+        for side in ("XMin", "YMin", "XMax", "YMax")
+    ),
+)
 KEYS: SortKeys = {"created_at": Site.created_at, "updated_at": Site.updated_at, "name": Site.name}
 
 
@@ -92,7 +123,28 @@ def fetch_sites(
     )
 
 
-def _conditions(query: SiteListQuery, area: Area) -> list[ColumnElement[bool]]:
+def fetch_site_rows(
+    database: Database,
+    query: SiteFilter,
+    *,
+    area: Area,
+    condition: ColumnElement[bool] | None,
+    after: tuple[datetime, uuid.UUID] | None,
+    limit: int,
+) -> Sequence[Row[Any]]:
+    """Sites after that one as columns of a table, in the order in which they were made."""
+    where = _conditions(query, area)
+    if condition is not None:
+        where.append(condition)
+    if after is not None:
+        types: list[TypeEngine[Any]] = [UtcDateTime(), Guid()]
+        there = tuple_(literal(after[0], UtcDateTime()), literal(after[1], Guid()), types=types)
+        where.append(tuple_(Site.created_at, Site.id, types=types) > there)
+    page = select(*TABLE_COLUMNS).where(*where).order_by(Site.created_at, Site.id).limit(limit)
+    return database.execute(page).all()
+
+
+def _conditions(query: SiteFilter, area: Area) -> list[ColumnElement[bool]]:
     where: list[ColumnElement[bool]] = []
     if query.kind:
         where.append(Site.kind.in_(query.kind))

@@ -25,4 +25,4 @@ class ImportReport(Output):
 
 
 class SiteExportQuery(SiteFilter):
-    format: Literal["geojson", "geojsonseq", "csv"] = Field("geojson", description="What to write.")
+    format: Literal["geojson", "geojsonseq", "csv", "geoparquet"] = Field("geojson", description="What to write.")

@@ -13,20 +13,18 @@ from app.queries.paging import Rows
 from app.queries.sites import CSV_COLUMNS, SITE
 from app.schemas.site import SiteListQuery
 from app.schemas.site_transfer import SiteExportQuery
+from app.services.export_formats import kind_of
 from app.services.sites import list_sites
 
 PAGE_ROWS = 2500  # some 2 MB; fewer spend more time between queries than in them
 FIRST_ROWS = 100  # until it is known how large they are
 PAGE_CHARACTERS = 4 * 1024**2  # in large sites, at most about so many
-CSV = "text/csv; charset=utf-8"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Format:
     """How to write sites: each as what text of SQL's, and what comes before, between and after them."""
 
-    media_type: str
-    suffix: str
     row: ColumnElement[str]
     first: str
     separator: str
@@ -36,8 +34,6 @@ class Format:
 
 FORMATS = {
     "geojson": Format(
-        media_type="application/geo+json",
-        suffix="geojson",
         row=SITE.row,
         head='{"type":"FeatureCollection","features":[',
         first="\n",
@@ -45,16 +41,12 @@ FORMATS = {
         tail="\n]}\n",
     ),
     "geojsonseq": Format(
-        media_type="application/geo+json-seq",
-        suffix="geojsons",
         row=SITE.row,
         first="\x1e",
         separator="\n\x1e",
         tail="\n",
     ),
     "csv": Format(
-        media_type=CSV,
-        suffix="csv",
         row=csv_line(list(CSV_COLUMNS.values())),
         head=",".join(CSV_COLUMNS),
         first="\r\n",
@@ -64,11 +56,19 @@ FORMATS = {
 }
 
 
-def export_sites(database: DatabaseSessionManager, query: SiteExportQuery) -> Iterator[bytes]:
+def export_sites(
+    database: DatabaseSessionManager, query: SiteExportQuery, *, progress: Callable[[int], None] = lambda _sites: None
+) -> Iterator[bytes]:
     """The bytes of the file, to be asked for one by one; each page is read by a short transaction of its own.
 
-    Sites come in the order in which they were made. What is wrong with the request is raised at once.
+    Sites come in the order in which they were made; `progress` is told how many more there are. What is wrong with the
+    request is raised at once.
     """
+    kind_of(query.format)
+    if query.format == "geoparquet":
+        from app.services.site_tables import geoparquet  # an optional package
+
+        return geoparquet(database, query, progress=progress)
     chosen = FORMATS[query.format]
     filters = query.model_dump(exclude={"format"})
 
@@ -78,16 +78,20 @@ def export_sites(database: DatabaseSessionManager, query: SiteExportQuery) -> It
         with database.reading() as connection:
             return list_sites(connection, listing, row=chosen.row, separator=chosen.separator)
 
-    return _written(chosen, read(None, FIRST_ROWS), read)
+    return _written(chosen, read(None, FIRST_ROWS), read, progress)
 
 
-def _written(chosen: Format, rows: Rows, read: Callable[[str | None, int], Rows]) -> Iterator[bytes]:
+def _written(
+    chosen: Format, rows: Rows, read: Callable[[str | None, int], Rows], progress: Callable[[int], None]
+) -> Iterator[bytes]:
     if not rows.returned:
         yield (chosen.head + chosen.tail).encode()
         return
     yield (chosen.head + chosen.first + rows.text).encode()
+    progress(rows.returned)
     while rows.next is not None:
         rows = read(rows.next, PAGE_CHARACTERS * rows.returned // len(rows.text) or 1)
         if rows.returned:
             yield (chosen.separator + rows.text).encode()
+            progress(rows.returned)
     yield chosen.tail.encode()

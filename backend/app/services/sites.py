@@ -12,7 +12,7 @@ from app.models import Artifact, Site, Task
 from app.queries.json_rows import Answer
 from app.queries.paging import Rows
 from app.queries.sites import SITE, Area, fetch_sites, geometry_from_wkb
-from app.schemas.site import SiteListQuery, SitePatch, SiteWrite
+from app.schemas.site import SiteFilter, SiteListQuery, SitePatch, SiteWrite
 from app.services.changes import Actor, IfMatch, Once, answer, audit, conflicts, detach, lock, once
 from app.services.cql2 import compile_filter
 from app.services.geometry import parse_bbox, parse_geometry, parse_near
@@ -28,14 +28,19 @@ def read_site(database: Database, site_id: uuid.UUID) -> Answer:
 def list_sites(
     database: Database, query: SiteListQuery, *, row: ColumnElement[str] = SITE.row, separator: str = ","
 ) -> Rows:
+    area, condition = wanted(query)
+    return fetch_sites(database, query, area=area, condition=condition, row=row, separator=separator)
+
+
+def wanted(query: SiteFilter) -> tuple[Area, ColumnElement[bool] | None]:
+    """Where, and by which filter; raises `RequestInvalidError` and `FilterInvalidError`."""
     boxes = parse_bbox(query.bbox) if query.bbox is not None else ()
     near = None
     if query.near is not None:
         lon, lat, metres = parse_near(query.near)
         near = (shapely.to_wkb(shapely.Point(lon, lat)), metres)
     condition = compile_filter(query.filter, lang=query.filter_lang) if query.filter is not None else None
-    area = Area(boxes=boxes, near=near)
-    return fetch_sites(database, query, area=area, condition=condition, row=row, separator=separator)
+    return Area(boxes=boxes, near=near), condition
 
 
 def create_site(session: Session, body: SiteWrite, *, actor: Actor, key: Once | None = None) -> Answer:

@@ -1,0 +1,123 @@
+"""The file of an export job, in a directory that is gone when the job is."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, Final, cast
+
+from app.db.session import DatabaseSessionManager
+from app.schemas.site_export import SiteExportCreate
+from app.schemas.site_transfer import SiteExportQuery
+from app.services.export_formats import kind_of
+from app.services.site_exports import export_sites
+
+PREFIX: Final = "landfall-export-"
+WAIT_SECONDS = 0.2  # between looks at whether the job is still wanted
+LEAST_FREE_BYTES = 1024**2  # with less, a writer that failed has probably failed for that
+
+Progress = Callable[[int], None]
+
+
+class ExportFault(Exception):  # noqa: N818 - what is shown of the job; `LandfallError` is for requests
+    """Why a job cannot be done, in words for who asked for it."""
+
+
+@contextmanager
+def workplace() -> Iterator[Path]:
+    """A temporary directory, locked while it is used: `sweep` knows by that which of them nobody will remove."""
+    with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as name:
+        handle = os.open(name, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield Path(name)
+        finally:
+            os.close(handle)
+
+
+def sweep() -> None:
+    """Remove what processes left that were killed."""
+    for directory in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with suppress(OSError):  # another's, or at work
+            handle = os.open(directory, os.O_RDONLY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(directory)
+            finally:
+                os.close(handle)
+
+
+def write_export(
+    database: DatabaseSessionManager, wanted: SiteExportCreate, directory: Path, *, max_bytes: int, progress: Progress
+) -> Path:
+    """Write the file; raises `ExportFault`, and whatever `progress` raises to end it."""
+    kind = kind_of(wanted.format)
+    path = directory / f"sites.{kind.suffix}"
+
+    def watched(sites: int) -> None:
+        progress(sites)
+        if sum(file.stat().st_size for file in directory.iterdir()) > max_bytes:
+            raise ExportFault(f"the file is larger than {max_bytes} bytes: ask for fewer sites, by a filter")
+
+    try:
+        if kind.driver is None:
+            query = SiteExportQuery.model_validate(wanted.model_dump())
+            with path.open("wb", buffering=0) as file:
+                for piece in export_sites(database, query, progress=watched):
+                    file.write(piece)
+        else:
+            _write_by_gdal(database, wanted, path, driver=kind.driver, progress=watched)
+        watched(0)
+    except OSError as error:
+        raise _fault(directory, os.strerror(error.errno or errno.EIO), error.errno) from error
+    return path
+
+
+def _write_by_gdal(
+    database: DatabaseSessionManager, wanted: SiteExportCreate, path: Path, *, driver: str, progress: Progress
+) -> None:
+    import pyarrow as pa  # an optional package
+
+    from app.services.site_tables import ATTRIBUTES, batches
+
+    command = [sys.executable, "-m", "app.services.ogr_writer", str(path), driver]
+    with (
+        tempfile.TemporaryFile() as complaints,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stderr=complaints) as writer,
+    ):
+        stdin = cast("BinaryIO", writer.stdin)
+        try:
+            with suppress(BrokenPipeError), stdin, pa.ipc.new_stream(stdin, ATTRIBUTES) as stream:
+                for batch in batches(database, wanted, progress=progress):
+                    stream.write_batch(batch.select(ATTRIBUTES.names))
+            while _is_running(writer):
+                progress(0)
+        except BaseException:
+            writer.kill()
+            raise
+        if writer.returncode:
+            complaints.seek(0)
+            lines = complaints.read().decode(errors="replace").strip().splitlines()
+            raise _fault(path.parent, lines[-1] if lines else f"its writer ended with {writer.returncode}")
+
+
+def _is_running(process: subprocess.Popen[bytes]) -> bool:
+    try:
+        process.wait(WAIT_SECONDS)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def _fault(directory: Path, reason: str, code: int | None = None) -> ExportFault:
+    if code == errno.ENOSPC or shutil.disk_usage(directory).free < LEAST_FREE_BYTES:
+        return ExportFault("there is no space left to write the file: try later, or ask for fewer sites, by a filter")
+    return ExportFault(f"the file could not be written: {reason}")

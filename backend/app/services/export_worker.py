@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 from threading import Condition, Event, Thread
 from types import TracebackType
@@ -18,9 +19,8 @@ from app.settings import ExportsSettings
 
 logger = logging.getLogger(__name__)
 
-POLL_SECONDS = 10  # for what another process has accepted or left
 STOP_SECONDS = 5
-RENEWALS = 3  # in the time of a lease: it outlives two that fail
+RENEWALS = 3  # in the time of a lease: it outlives two that fail; as often others' jobs are looked for
 
 
 class _EndedError(Exception):
@@ -34,6 +34,7 @@ class ExportWorker:
         self.jobs = jobs
         self._database = database
         self._settings = settings
+        self._interval = settings.lease_seconds.total_seconds() / RENEWALS
         self._changed = Condition()
         self._stopping = Event()
         self._threads: list[Thread] = []
@@ -60,8 +61,9 @@ class ExportWorker:
         """End what is under way, and give back what does not end in time."""
         self._stopping.set()
         self.wake()
+        deadline = time.monotonic() + STOP_SECONDS
         for thread in self._threads:
-            thread.join(STOP_SECONDS)
+            thread.join(max(0, deadline - time.monotonic()))
         for claim in list(self._claims.values()):
             self.jobs.give_back(self._database, claim)
 
@@ -82,7 +84,7 @@ class ExportWorker:
                 continue
             with self._changed:
                 if not self._stopping.is_set():
-                    self._changed.wait(POLL_SECONDS)
+                    self._changed.wait(self._interval)
 
     def _run(self, claim: Claim) -> None:
         self._claims[claim.token] = claim
@@ -131,7 +133,7 @@ class ExportWorker:
                 self.jobs.finish(self._database, claim, file, size=path.stat().st_size, sites=sites)
 
     def _keep(self, claim: Claim, lost: Event, done: Event) -> None:
-        while not done.wait(self._settings.lease_seconds.total_seconds() / RENEWALS):
+        while not done.wait(self._interval):
             try:
                 if not self.jobs.renew(self._database, claim):
                     lost.set()

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from sqlalchemy import delete, select
 
-from app.models import ArtifactState, IdempotencyKey, LoginAttempt
+from app.models import ArtifactState, ExportState, IdempotencyKey, LoginAttempt, SiteExport
 from app.settings import Settings
 from tests.cli.conftest import Run
 from tests.support.cli import LANDFALL
@@ -25,7 +25,7 @@ from tests.support.tools import free_port
 from tests.support.yard import DATA, PART, Yard, open_yard
 
 DAY = timedelta(days=1)
-NOTHING_PURGED = "0 idempotency keys and 0 failed logins purged\n"
+NOTHING_PURGED = "0 idempotency keys and 0 failed logins purged\n0 exports removed\n"
 
 
 @pytest.fixture(params=["sqlite"])
@@ -78,10 +78,23 @@ def test_expired_idempotency_keys_and_failed_logins_are_purged_even_with_the_sto
         done = run("artifacts", "reap", **store)
 
         assert done.exit_code == (1 if store else 0)
-        assert store or done.stdout.endswith("\n1 idempotency keys and 1 failed logins purged\n")
+        assert store or done.stdout.endswith("\n1 idempotency keys and 1 failed logins purged\n0 exports removed\n")
         with yard.database.session(read_only=True) as session:
             assert session.scalars(select(IdempotencyKey.key)).all() == ["fresh"]
             assert session.scalars(select(LoginAttempt.email)).all() == ["fresh"]
+
+
+def test_expired_exports_go(yard: Yard, run: Run) -> None:
+    with yard.database.session() as session, session.begin():
+        for days in (1, -1):
+            expires_at = datetime.now(UTC) + DAY * days
+            session.add(SiteExport(format="csv", filters={}, state=ExportState.AVAILABLE, expires_at=expires_at))
+
+    done = run("artifacts", "reap")
+
+    assert (done.exit_code, done.stdout.endswith("\n1 exports removed\n")) == (0, True)
+    with yard.database.session(read_only=True) as session:
+        assert session.scalars(select(SiteExport.expires_at > datetime.now(UTC))).all() == [True]
 
 
 def test_a_bucket_is_rid_of_unfinished_uploads_and_verified_from(

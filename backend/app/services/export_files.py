@@ -65,7 +65,7 @@ def write_export(
     def watched(sites: int) -> None:
         progress(sites)
         if sum(file.stat().st_size for file in directory.iterdir()) > max_bytes:
-            raise ExportFault(f"the file is larger than {max_bytes} bytes: ask for fewer sites, by a filter")
+            raise ExportFault(f"The file is larger than {max_bytes} bytes: ask for fewer sites, by a filter")
 
     try:
         if kind.driver is None:
@@ -119,5 +119,5 @@ def _is_running(process: subprocess.Popen[bytes]) -> bool:
 
 def _fault(directory: Path, reason: str, code: int | None = None) -> ExportFault:
     if code == errno.ENOSPC or shutil.disk_usage(directory).free < LEAST_FREE_BYTES:
-        return ExportFault("there is no space left to write the file: try later, or ask for fewer sites, by a filter")
-    return ExportFault(f"the file could not be written: {reason}")
+        return ExportFault("There is no space left to write the file: try later, or ask for fewer sites, by a filter")
+    return ExportFault(f"The file could not be written: {reason}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -119,7 +120,8 @@ class ExportJobs:
         with session.begin():
             expired = find_expired_exports(session, now=datetime.now(UTC))
         for job_id in expired:
-            self.delete(session, job_id, actor=actor)
+            with suppress(NotFoundError):  # deleted before its turn came
+                self.delete(session, job_id, actor=actor)
         return len(expired)
 
     def claim(self, database: DatabaseSessionManager) -> Claim | None:
@@ -134,7 +136,7 @@ class ExportJobs:
                 return None
             if job.attempts >= MAX_ATTEMPTS:
                 self._end(
-                    job, failure=job.failure or "each process that began to write it has ended before it was done"
+                    job, failure=job.failure or "Each process that began to write it has ended before it was done"
                 )
                 return None
             job.state, job.claim = ExportState.RUNNING, uuid.uuid4()

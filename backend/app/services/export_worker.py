@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from app.db.session import DatabaseSessionManager, why
 from app.errors import LandfallError, UnavailableError
@@ -106,8 +107,8 @@ class ExportWorker:
             self.jobs.give_back(self._database, claim)
         except ExportFault as fault:
             self.jobs.fail(self._database, claim, failure=str(fault))
-        except (UnavailableError, DBAPIError) as error:
-            failure = str(error) if isinstance(error, UnavailableError) else f"the database failed: {why(error)}"
+        except (UnavailableError, DBAPIError, PoolTimeoutError) as error:
+            failure = error.title if isinstance(error, UnavailableError) else f"The database failed: {why(error)}"
             logger.warning("Export %s is tried again later: %s", claim.id, why(error))
             self.jobs.retry(self._database, claim, failure=failure)
         except LandfallError as error:

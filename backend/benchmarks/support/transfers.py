@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 import shapely
@@ -24,6 +24,8 @@ from benchmarks.support.rounds import Bar, Line, at_most
 from tests.support.settings import make_settings
 
 EXPORT = "/api/v1/sites/export?format=geojsonseq"
+PARQUET = "/api/v1/sites/export?format=geoparquet"
+JOBS = "/api/v1/sites/exports"
 IMPORT = "/api/v1/sites/import"
 IMPORTED = 20_000
 BLOCK = 1 << 20
@@ -50,6 +52,32 @@ def export(bench: Bench) -> list[Line]:
         Line(row=row, unit=" s", ours=times["ours"], peer=r"psql \copy", theirs=times["copy"], bar=at_most(2.5)),
         Line(row="its first byte", unit=" s", ours=firsts, bar=at_most(1)),
         Line(row="its growth of memory", unit=" MiB", ours=growths, bar=at_most(64)),
+        *_formats(bench),
+    ]
+
+
+def _formats(bench: Bench) -> list[Line]:
+    """GeoParquet as it streams, and a GeoPackage from asking for it until its URL is there."""
+    growths: dict[str, list[float]] = {"parquet": [], "job": []}
+
+    def parquet() -> float:
+        with grown(bench) as growth:
+            took = _downloaded(bench, PARQUET)
+        growths["parquet"].extend(growth)
+        return took
+
+    def job() -> float:
+        with grown(bench) as growth:
+            took = _job(bench, "geopackage")
+        growths["job"].extend(growth)
+        return took
+
+    times = bench.in_turn({"parquet": parquet, "job": job})
+    return [
+        Line(row=f"export of {bench.rows:,} as GeoParquet", unit=" s", ours=times["parquet"]),
+        Line(row="its growth of memory", unit=" MiB", ours=growths["parquet"], bar=at_most(64)),
+        Line(row=f"export of {bench.rows:,} as GeoPackage, a job", unit=" s", ours=times["job"]),
+        Line(row="its growth of the API's memory", unit=" MiB", ours=growths["job"], bar=at_most(64)),
     ]
 
 
@@ -113,6 +141,46 @@ def _download(bench: Bench) -> tuple[float, float]:
     if answer.status != 200 or seen != bench.rows:
         raise UnfairError(f"the export answers {answer.status} with {seen} lines of {bench.rows}")
     return first, took
+
+
+def _downloaded(bench: Bench, path: str) -> float:
+    with bench.connection("ours") as connection:
+        start = perf_counter()
+        connection.request("GET", path, headers=dict(bench.sides["ours"].headers))
+        answer = connection.getresponse()
+        while answer.read1(BLOCK):
+            pass
+        took = perf_counter() - start
+    if answer.status in NOT_SERVED:
+        raise NotServedError
+    if answer.status != 200:
+        raise UnfairError(f"{path} answers {answer.status}")
+    return took
+
+
+def _job(bench: Bench, form: str) -> float:
+    """Seconds until the file is in the store."""
+    start = perf_counter()
+    job = _asked(bench, "POST", JOBS, body={"format": form})
+    while job["state"] in {"pending", "running"}:
+        sleep(0.1)
+        job = _asked(bench, "GET", f"{JOBS}/{job['id']}")
+    took = perf_counter() - start
+    if (job["state"], job["sites"]) != ("available", bench.rows):
+        raise UnfairError(f"the job is {job['state']} with {job['sites']} sites: {job['failure']}")
+    _asked(bench, "DELETE", f"{JOBS}/{job['id']}")
+    return took
+
+
+def _asked(bench: Bench, method: str, path: str, *, body: Any = None) -> Any:
+    headers = {"Content-Type": "application/json", **bench.sides["ours"].headers}
+    with bench.connection("ours") as connection:
+        connection.request(method, path, body=None if body is None else json.dumps(body), headers=headers)
+        answer = connection.getresponse()
+        content = answer.read()
+    if answer.status in NOT_SERVED:
+        raise NotServedError
+    return json.loads(content) if content else None
 
 
 def _copy(bench: Bench) -> float:

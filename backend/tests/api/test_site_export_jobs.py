@@ -293,3 +293,9 @@ def test_a_bucket_serves_the_file(settings: Settings, document: Document, checki
         job = ended(api, ask(api, format="geoparquet"))
         assert job["url"].startswith(checking_store.endpoint_url)
         assert_same(read_by_pyarrow(download(api, job)), expected, time_unit=timedelta(microseconds=1))
+
+
+def test_the_large_libraries_are_imported_only_where_they_are_used() -> None:
+    script = "import app.main, sys; print(sorted({'pyarrow', 'pyogrio'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"

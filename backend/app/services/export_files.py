@@ -64,7 +64,7 @@ def write_export(
 
     def watched(sites: int) -> None:
         progress(sites)
-        if sum(file.stat().st_size for file in directory.iterdir()) > max_bytes:
+        if _size(directory) > max_bytes:
             raise ExportFault(f"The file is larger than {max_bytes} bytes: ask for fewer sites, by a filter")
 
     try:
@@ -107,6 +107,14 @@ def _write_by_gdal(
             complaints.seek(0)
             lines = complaints.read().decode(errors="replace").strip().splitlines()
             raise _fault(path.parent, lines[-1] if lines else f"its writer ended with {writer.returncode}")
+
+
+def _size(directory: Path) -> int:
+    size = 0
+    for file in directory.iterdir():
+        with suppress(FileNotFoundError):  # a temporary one of GDAL's, gone meanwhile
+            size += file.stat().st_size
+    return size
 
 
 def _is_running(process: subprocess.Popen[bytes]) -> bool:

@@ -22,8 +22,8 @@ from app.services.sites import wanted
 PAGE_ROWS = 2500
 FIRST_ROWS = 100  # until it is known how large they are
 PAGE_BYTES = 4 * 1024**2  # in large sites, at most about so many
-GROUP_ROWS = 20_000
-GROUP_BYTES = 16 * 1024**2
+GROUP_ROWS = 10_000
+GROUP_BYTES = 8 * 1024**2
 
 MOMENT = pa.timestamp("us", "UTC")
 SIDES = ("xmin", "ymin", "xmax", "ymax")

@@ -222,6 +222,12 @@ def test_what_is_wrong_is_told_when_it_is_asked_for(api: Api, wanted: Any, statu
     assert api.viewer.listed("/sites/exports") == []
 
 
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+def test_what_sqlite_cannot_filter_is_told_when_it_is_asked_for(api: Api) -> None:
+    wanted = {"format": "csv", "filter": "S_WITHIN(geometry, POLYGON((0 0, 1 0, 1 1, 0 0)))"}
+    assert problem_of(api.viewer.post("/sites/exports", json=wanted)) == (501, "not-on-sqlite")
+
+
 def test_without_a_token_there_is_nothing(api: Api) -> None:
     path = ask(api, format="csv")
     assert problem_of(api.anonymous.post("/sites/exports", json={"format": "csv"})) == (401, "invalid-token")

@@ -20,7 +20,7 @@ from app.artifacts.storage_factory import create_storage
 from app.db.session import DatabaseSessionManager
 from app.models import DeletedObject, ExportState, Site, SiteExport
 from app.schemas.site_export import SiteExportCreate
-from app.services import site_exports
+from app.services import site_exports, site_tables
 from app.services.changes import Actor
 from app.services.export_files import PREFIX, ExportFault, sweep, workplace, write_export
 from app.services.export_jobs import MAX_ATTEMPTS, Claim, ExportJobs
@@ -186,6 +186,22 @@ def test_a_job_that_is_deleted_at_work_leaves_nothing(
     with shed.database.session(read_only=True) as session:
         assert session.get(SiteExport, job_id) is None
         assert session.scalars(select(DeletedObject.storage_key)).one().startswith(f"exports/{job_id}/sites-")
+
+
+@pytest.mark.parametrize("form", ["csv", "geopackage"])
+def test_a_job_that_is_deleted_while_it_is_written_ends_there(
+    shed: Shed, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (site_exports, site_tables):
+        monkeypatch.setattr(module, "FIRST_ROWS", 1)
+        monkeypatch.setattr(module, "PAGE_ROWS", 1)
+    job_id = shed.ask(form)
+    stored = HeldStorage(shed.storage, "put_file")
+    with shed.worker(lease=LEASE, storage=stored) as worker:
+        shed.wait(job_id, is_(ExportState.RUNNING), "a start")
+        shed.delete(job_id)
+        wait_until(lambda: not worker._claims, timeout_seconds=10, what="its end")
+    assert not stored._reached.is_set()
 
 
 def test_with_the_store_away_it_says_so_and_is_tried_again(shed: Shed) -> None:

@@ -106,10 +106,11 @@ def _write_group(writer: pq.ParquetWriter, group: Sequence[pa.RecordBatch], boun
 
 def _batch(rows: Sequence[Row[Any]]) -> pa.RecordBatch:
     columns = list(zip(*rows, strict=True))
-    texts = {0, 5}  # ids
+    # Of a memoryview, as psycopg2 gives it, pyarrow 26 never lets go.
+    plain = {"id": str, "owner_id": str, "geometry": bytes}
     arrays = [
-        pa.array([str(value) for value in column] if index in texts else column, field.type)
-        for index, (column, field) in enumerate(zip(columns, ATTRIBUTES, strict=False))
+        pa.array(map(plain[field.name], column) if field.name in plain else column, field.type, size=len(rows))
+        for column, field in zip(columns, ATTRIBUTES, strict=False)
     ]
     sides = [pa.array(column, pa.float64()) for column in columns[len(ATTRIBUTES) :]]
     return pa.RecordBatch.from_arrays([*arrays, pa.StructArray.from_arrays(sides, fields=list(BOX))], schema=WITH_BOXES)

@@ -71,11 +71,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     storage = create_storage(settings, signing_key=authenticator.derive_key("artifact store"))
     artifact_service = ArtifactService(storage, settings.artifacts)
     verifier = Verifier(artifact_service, database)
-    exports = ExportWorker(
-        ExportJobs(storage, settings.exports, url_expires=settings.artifacts.url_expires_seconds),
-        database,
-        settings.exports,
-    )
     schema = SchemaInspector()
     metrics = Metrics(CollectorRegistry())
     metrics.watch_pool(database.engine.pool)
@@ -86,7 +81,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.state.started_at = datetime.now(UTC)
         threading.Thread(target=_connect, args=(database, settings.connect_retries), daemon=True).start()
         verifier.start()
-        with exports:
+        with app.state.exports:
             yield
         verifier.stop()
         stop_tracing()
@@ -105,7 +100,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.authenticator = authenticator
     app.state.storage = storage
     app.state.artifacts = artifact_service
-    app.state.exports = exports
+    app.state.exports = ExportWorker(
+        ExportJobs(storage, settings.exports, url_expires=settings.artifacts.url_expires_seconds),
+        database,
+        settings.exports,
+    )
     app.state.verifier = verifier
     app.state.schema = schema
     # A client may read its export as slowly as it likes, and holds a place at work meanwhile: most are for others.

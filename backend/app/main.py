@@ -113,9 +113,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.metrics = metrics
     app.state.health = HealthService(checks_of(probe_database, storage, schema))
 
+    _include_routes(app)
+    problems.install(app)
+    install_edge(app, settings=settings, metrics=metrics)
+    stop_tracing = instrument(app, engine=database.engine, settings=settings)
+    return app
+
+
+def _include_routes(app: FastAPI) -> None:
     # First, since a look through all other routers costs more than a short query.
     app.router.routes += [*ogc.ROUTES, tiles.TILE]
-    if isinstance(storage, LocalStorage):
+    if isinstance(app.state.storage, LocalStorage):
         app.include_router(artifact_store.router)
     api = APIRouter(prefix="/api/v1")
     for module in (auth, users, site_transfers, site_exports, sites, tasks, artifacts, audit_events, health):
@@ -125,10 +133,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(transactions.router)
     app.include_router(map_page.router)
     app.include_router(health.probes)
-    problems.install(app)
-    install_edge(app, settings=settings, metrics=metrics)
-    stop_tracing = instrument(app, engine=database.engine, settings=settings)
-    return app
 
 
 def _connect(database: DatabaseSessionManager, retries: int) -> None:

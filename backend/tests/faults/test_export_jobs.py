@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import NullPool, create_engine, text
 
-from tests.faults.conftest import MakeService, prepare
-from tests.support.service import Service
+from tests.faults.conftest import MakeService
+from tests.support.service import Service, prepare
 from tests.support.tools import wait_until
 
 ROWS = 10_000  # seconds of work

@@ -17,6 +17,7 @@ from app.telemetry.metrics import Metrics
 
 _PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 _FILES = "/api/v1/artifact-store/"  # artifact bytes on the embedded store: large, slow, and no database connection
+_PAGE = "/map/"  # files that anybody may read, as slowly as they like, and that need no database either
 _IMPORT = "/api/v1/sites/import"  # longer than any request else; its route bounds its size and its times
 
 
@@ -26,8 +27,8 @@ def _has_own_limits(scope: Scope) -> bool:
     return is_import or str(scope["path"]).startswith(_FILES)
 
 
-def _needs_no_admission(scope: Scope) -> bool:
-    return scope["path"] in _PROBES or str(scope["path"]).startswith(_FILES)
+def needs_no_admission(scope: Scope) -> bool:
+    return scope["path"] in _PROBES or str(scope["path"]).startswith((_FILES, _PAGE))
 
 
 def install_edge(app: Starlette, *, settings: Settings, metrics: Metrics) -> None:
@@ -46,7 +47,7 @@ def install_edge(app: Starlette, *, settings: Settings, metrics: Metrics) -> Non
             in_flight=settings.in_flight,
             waiting=settings.in_flight if admission.waiting is None else admission.waiting,
             wait=admission.wait_seconds,
-            exempt=_needs_no_admission,
+            exempt=needs_no_admission,
         )
     app.add_middleware(Deadline, limit=settings.listen.request_timeout_seconds, exempt=_has_own_limits)
     listen = settings.listen

@@ -70,7 +70,7 @@ def write_export(
     try:
         if kind.driver is None:
             query = SiteExportQuery.model_validate(wanted.model_dump())
-            with path.open("wb", buffering=0) as file:
+            with path.open("wb") as file:
                 for piece in export_sites(database, query, progress=watched):
                     file.write(piece)
         else:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
@@ -87,11 +88,9 @@ class ExportJobs:
 
     def read(self, database: Database, job_id: uuid.UUID, *, actor: Actor) -> tuple[Answer, PresignedRequest | None]:
         """A job, and how to download its file where there is one."""
-        job = _own(
-            database.execute(select(*SiteExport.__table__.columns).where(SiteExport.id == job_id)).first(),
-            job_id,
-            actor,
-        )
+        # In one statement, or what is told and what is to be downloaded may be of two moments.
+        one = select(*SiteExport.__table__.columns, EXPORT.row.label("told")).where(SiteExport.id == job_id)
+        job = _own(database.execute(one).first(), job_id, actor)
         request = None
         if job.state == ExportState.AVAILABLE and job.expires_at > datetime.now(UTC):
             request = self._storage.presign_get(
@@ -100,7 +99,7 @@ class ExportJobs:
                 media_type=KINDS[job.format].media_type,
                 expires=self._url_expires,
             )
-        return _answer(database, job_id), request
+        return Answer(id=job_id, version=1, json=job.told), request
 
     def delete(self, session: Session, job_id: uuid.UUID, *, actor: Actor) -> None:
         """Forget a job and its file; who is writing it notices."""
@@ -126,29 +125,29 @@ class ExportJobs:
 
     def claim(self, database: DatabaseSessionManager) -> Claim | None:
         """Take a job that nobody has, or whose process has not renewed its lease."""
-        now = datetime.now(UTC)
-        with database.reading() as connection:
-            if not has_due_export(connection, now=now):  # most often; on SQLite a lock would keep writers out
-                return None
-        with database.session() as session, session.begin():
-            job = lock_due_export(session, now=now)
-            if job is None:
-                return None
-            if job.attempts >= MAX_ATTEMPTS:
-                self._end(
-                    job, failure=job.failure or "Each process that began to write it has ended before it was done"
-                )
-                return None
-            job.state, job.claim = ExportState.RUNNING, uuid.uuid4()
-            job.attempts += 1
-            job.due_at = now + self._settings.lease_seconds
-            return Claim(
-                id=job.id,
-                token=job.claim,
-                attempt=job.attempts,
-                wanted=SiteExportCreate(format=job.format, **job.filters),
-                key=_key(job),
-            )
+        while True:
+            now = datetime.now(UTC)
+            with database.reading() as connection:
+                if not has_due_export(connection, now=now):  # most often; on SQLite a lock would keep writers out
+                    return None
+            with database.session() as session, session.begin():
+                job = lock_due_export(session, now=now)
+                if job is None:
+                    return None
+                try:
+                    asked = SiteExportCreate(format=job.format, **job.filters)
+                except ValidationError:  # made by a newer version of the service, before it was rolled back
+                    self._end(job, failure="This version of the service does not know what is asked for")
+                    continue
+                if job.attempts >= MAX_ATTEMPTS:
+                    self._end(
+                        job, failure=job.failure or "Each process that began to write it has ended before it was done"
+                    )
+                    continue
+                job.state, job.claim = ExportState.RUNNING, uuid.uuid4()
+                job.attempts += 1
+                job.due_at = now + self._settings.lease_seconds
+                return Claim(id=job.id, token=job.claim, attempt=job.attempts, wanted=asked, key=_key(job))
 
     def renew(self, database: DatabaseSessionManager, claim: Claim) -> bool:
         """Whether it is still this process's."""

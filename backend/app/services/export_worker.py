@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from app.db.session import DatabaseSessionManager, why
-from app.errors import LandfallError, UnavailableError
+from app.errors import DatabaseUnavailableError, LandfallError, UnavailableError
 from app.services.export_files import ExportFault, sweep, workplace, write_export
 from app.services.export_jobs import Claim, ExportJobs
 from app.settings import ExportsSettings
@@ -66,7 +66,10 @@ class ExportWorker:
         for thread in self._threads:
             thread.join(max(0, deadline - time.monotonic()))
         for claim in list(self._claims.values()):
-            self.jobs.give_back(self._database, claim)
+            try:
+                self.jobs.give_back(self._database, claim)
+            except Exception as error:  # noqa: BLE001 - the lease passes, and the process still has others to end
+                logger.warning("Export %s stays as it is until its lease is over: %s", claim.id, why(error))
 
     def wake(self) -> None:
         """There is a new job."""
@@ -108,7 +111,8 @@ class ExportWorker:
         except ExportFault as fault:
             self.jobs.fail(self._database, claim, failure=str(fault))
         except (UnavailableError, DBAPIError, PoolTimeoutError) as error:
-            failure = error.title if isinstance(error, UnavailableError) else f"The database failed: {why(error)}"
+            # What the driver says, with names and addresses, is for the log.
+            failure = (error if isinstance(error, UnavailableError) else DatabaseUnavailableError).title
             logger.warning("Export %s is tried again later: %s", claim.id, why(error))
             self.jobs.retry(self._database, claim, failure=failure)
         except LandfallError as error:

@@ -125,14 +125,16 @@ class _Ring(NamedTuple):
     positions: NDArray[np.float64]
 
 
-def parse_geometry(geojson: Mapping[str, Any], *, loc: Sequence[str | int]) -> bytes:
+def parse_geometry(geojson: Mapping[str, Any], *, loc: Sequence[str | int], is_stored: bool = True) -> bytes:
     """Check a GeoJSON geometry and give it as ISO WKB: 2D, little-endian, no SRID, coordinates as they came.
+
+    What is to be stored has no edge from a place to the opposite one, which PostGIS' geography does not know.
 
     Rings may turn either way and are stored by the right-hand rule (RFC 7946, section 3.1.6). Raises
     `GeometryInvalidError` with up to 20 problems, one a part at most; each one's `loc` begins with `loc` and leads to
     the position at fault, for instance `("body", "geometry", "coordinates", 0, 3)`.
     """
-    geometry = shapely.orient_polygons(_Reader(tuple(loc)).read(geojson, tuple(loc)))
+    geometry = shapely.orient_polygons(_Reader(tuple(loc), is_stored=is_stored).read(geojson, tuple(loc)))
     return shapely.to_wkb(geometry, output_dimension=2, byte_order=1, include_srid=False, flavor="iso")
 
 
@@ -173,8 +175,9 @@ def parse_near(text: str) -> Near:
 class _Reader:
     """Builds one geometry; each method raises `GeometryInvalidError` with what is wrong in its part."""
 
-    def __init__(self, loc: Loc) -> None:
+    def __init__(self, loc: Loc, *, is_stored: bool) -> None:
         self._loc = loc
+        self._is_stored = is_stored
         self._positions = 0
         self._shapes: dict[str, Callable[[Any, Loc], BaseGeometry]] = {
             "Point": self._point,
@@ -227,7 +230,8 @@ class _Reader:
             raise _invalid(Fault.LINE_SHORT, loc, count=len(positions))
         if (positions == positions[0]).all():
             raise _invalid(Fault.LINE_WITHOUT_LENGTH, (*loc, 1), **_lon_lat(positions[0]))
-        _refuse_antipodal(positions, loc)
+        if self._is_stored:
+            _refuse_antipodal(positions, loc)
         return shapely.LineString(positions)
 
     def _multi_line(self, value: object, loc: Loc) -> BaseGeometry:
@@ -250,7 +254,8 @@ class _Reader:
             lon, lat = positions[0].tolist()
             last = (*loc, len(positions) - 1)
             raise _invalid(Fault.RING_UNCLOSED, last, first_lon=lon, first_lat=lat, **_lon_lat(positions[-1]))
-        _refuse_antipodal(positions, loc)
+        if self._is_stored:
+            _refuse_antipodal(positions, loc)
         return _Ring(loc, positions)
 
     def _line_up(self, value: object, loc: Loc) -> NDArray[np.float64]:
@@ -292,7 +297,7 @@ class _Reader:
 
 
 def find_antipodal(positions: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which positions are opposite to the one before them, from the second on; PostGIS' geography has no such edge."""
+    """Which positions, from the second on, are opposite to the one before them."""
     lon, lat = positions[:, 0], positions[:, 1]
     with np.errstate(invalid="ignore"):  # infinities are refused elsewhere
         is_mirrored: NDArray[np.bool_] = np.abs(lat[1:] + lat[:-1]) < SAME_PLACE

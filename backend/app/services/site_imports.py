@@ -1,4 +1,4 @@
-"""Many sites at once, all or none: judged by the rules of a single one, written by one statement."""
+"""Many sites at once, all or none: judged by the rules of a single one, written batch by batch."""
 
 from __future__ import annotations
 

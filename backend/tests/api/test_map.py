@@ -6,6 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.api.map import STATIC
+from app.middleware import needs_no_admission
 from tests.support.api import one_database, problem_of
 
 pytestmark = one_database
@@ -34,6 +35,11 @@ def test_every_file_that_the_page_names_is_there(client: TestClient) -> None:
     assert f"{LIBRARY}/maplibre-gl.css" in named
     assert f"{LIBRARY}/maplibre-gl.mjs" in named
     assert {url: client.get(url).status_code for url in named} == dict.fromkeys(named, 200)
+
+
+def test_who_reads_its_files_slowly_takes_no_place_from_others(client: TestClient) -> None:
+    assert needs_no_admission({"path": f"{LIBRARY}/maplibre-gl.mjs"})
+    assert not needs_no_admission({"path": "/api/v1/sites"})
 
 
 @pytest.mark.parametrize("name", ["maplibre-gl.mjs", "maplibre-gl-worker.mjs"])

@@ -228,6 +228,15 @@ def test_with_the_store_away_for_long_it_fails(shed: Shed) -> None:
     assert row.failure == "The artifact store is away"
 
 
+def test_a_job_that_a_newer_version_made_ends_and_the_next_one_has_its_turn(shed: Shed) -> None:
+    newer, job_id = shed.ask("csv"), shed.ask("csv")
+    shed.change(newer, filters={"of_the_future": True})
+    with shed.worker():
+        failed = shed.wait(newer, is_(ExportState.FAILED), "an end")
+        shed.wait(job_id, is_(ExportState.AVAILABLE), "a file")
+    assert failed.failure == "This version of the service does not know what is asked for"
+
+
 @pytest.mark.parametrize("form", ["csv", "geoparquet", "geopackage", "flatgeobuf"])
 def test_a_file_that_becomes_too_large_is_given_up(shed: Shed, form: str) -> None:
     job_id = shed.ask(form)
@@ -261,8 +270,8 @@ with DatabaseSessionManager(load_settings().database) as database:
 def test_a_full_disk_is_told_as_such(shed: Shed, settings: Settings, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
-    forms = ["geojson", "geopackage", "flatgeobuf"]
-    mounted = f'mount -t tmpfs -o size=16k tmpfs {disk} && exec "$@"'
+    forms = ["geojson", "geoparquet", "geopackage", "flatgeobuf"]
+    mounted = f'mount -t tmpfs -o size=4k tmpfs {disk} && exec "$@"'
     command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mounted, "sh"]
     if subprocess.run([*command, "true"], check=False, capture_output=True).returncode:
         pytest.skip("unshare may not mount here")

@@ -80,6 +80,8 @@ def _bbox(numbers: Any, crs: Crs, path: Path) -> tuple[list[Box], BaseGeometry]:
         case _:
             raise refused(Fault.BBOX_FORM, path)
     if not crs.is_stored:
+        if west >= east or south >= north:  # what lies across the antimeridian is for degrees
+            raise refused(Fault.BBOX_FORM, path)
         ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
         return [], _geometry({"type": "Polygon", "coordinates": [ring]}, crs, path)
     try:
@@ -92,7 +94,7 @@ def _bbox(numbers: Any, crs: Crs, path: Path) -> tuple[list[Box], BaseGeometry]:
 def _geometry(node: dict[str, Any], crs: Crs, path: Path) -> BaseGeometry:
     if crs.is_stored:
         try:
-            return shapely.from_wkb(parse_geometry(node, loc=(*LOC, *path)))
+            return shapely.from_wkb(parse_geometry(node, loc=(*LOC, *path), is_stored=False))
         except RequestInvalidError as error:
             raise FilterInvalidError(errors=error.errors) from None
     try:

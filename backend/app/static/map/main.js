@@ -80,7 +80,15 @@ function offerKinds(kinds) {
   byId("kinds").replaceChildren(...kinds.map((kind) => element("option", { value: kind })));
 }
 
-const open = (id) => attempt(async () => show(await readSite(id)));
+let opening = 0;
+
+/** Shows a site, unless another one has been asked for meanwhile. */
+const open = (id) =>
+  attempt(async () => {
+    const asked = ++opening;
+    const found = await readSite(id);
+    if (asked === opening) await show(found);
+  });
 
 async function show(found) {
   site = found;
@@ -98,6 +106,7 @@ function describe() {
 }
 
 function back() {
+  opening++;
   showView("list-view");
   map?.choose(null);
   const button = site && byId("list").querySelector(`[data-id="${site.id}"]`);

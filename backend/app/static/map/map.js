@@ -139,7 +139,12 @@ function choose(map, site) {
 }
 
 async function problemOf({ status, body }) {
-  return new Problem(status, JSON.parse(await body.text()));
+  const told = await body.text();
+  try {
+    return new Problem(status, JSON.parse(told));
+  } catch {
+    return new Problem(status, { title: String(status), detail: "" }); // a proxy's page, such as a 502
+  }
 }
 
 /** Where a site is to be: dragged, or told by `put`. */

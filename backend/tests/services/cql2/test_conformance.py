@@ -10,7 +10,7 @@ import cql2
 import pytest
 from sqlalchemy.orm import Session
 
-from app.errors import NotOnSqliteError
+from app.errors import FilterInvalidError, NotOnSqliteError
 from app.schemas.crs import WEB_MERCATOR
 from app.services.cql2 import CONFORMANCE, QUERYABLES, compile_filter
 from tests.support.filters import ALL, found, is_sqlite
@@ -277,6 +277,13 @@ def test_casei_is_unicodes_full_case_folding(session: Session) -> None:
     assert found(session, "casei('\u0131') = casei('i')") == set()
 
 
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+def test_a_filters_edge_may_go_half_around_the_world(session: Session) -> None:
+    """It is planar, and nothing that is stored."""
+    world = "POLYGON((-180 -90, 180 -90, 180 90, -180 90, -180 -90))"
+    assert found(session, f"s_intersects(geometry, {world})") == ALL
+
+
 def test_geometries_may_be_in_another_system(session: Session) -> None:
     text = "s_intersects(geometry, BBOX(1480000,6880000,1500000,6900000))"
     if is_sqlite(session):
@@ -284,4 +291,7 @@ def test_geometries_may_be_in_another_system(session: Session) -> None:
             found(session, text, crs=WEB_MERCATOR)
         return
     assert found(session, text, crs=WEB_MERCATOR) == {1}
+    for box in ("19000000,0,-19000000,1000000", "0,1000000,1000000,0"):
+        with pytest.raises(FilterInvalidError):
+            found(session, f"s_intersects(geometry, BBOX({box}))", crs=WEB_MERCATOR)
     assert found(session, "s_intersects(geometry, POINT(111319.49 111325.14))", crs=WEB_MERCATOR) == {2}

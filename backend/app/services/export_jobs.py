@@ -73,7 +73,13 @@ class ExportJobs:
             if (session.scalar(unfinished) or 0) >= MAX_UNFINISHED:
                 raise TooManyExportsError(limit=MAX_UNFINISHED)
             fields = body.model_dump(mode="json", exclude={"format"}, exclude_unset=True)
-            job = SiteExport(owner_id=actor.user_id, format=body.format, filters=fields, state=ExportState.PENDING)
+            job = SiteExport(
+                owner_id=actor.user_id,
+                format=body.format,
+                filters=fields,
+                state=ExportState.PENDING,
+                due_at=datetime.now(UTC),  # by the clock of those who look for it, not the database's
+            )
             session.add(job)
             session.flush()
             audit(session, actor, "site.export", job.id, format=body.format, **fields)

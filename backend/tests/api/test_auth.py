@@ -24,6 +24,7 @@ PUBLIC = {"/api/v1/auth/token", "/api/v1/health", "/healthz", "/readyz", "/metri
 FOR_ADMINS = ("/api/v1/users", "/api/v1/audit-events")
 FOR_EDITORS = ("/upload", "/parts")  # what leads to a change, though it is only read
 FOR_EVERYONE = "/api/v1/users/me"
+FOR_READERS = "/api/v1/sites/exports"  # files of what one may read anyway
 
 
 def with_auth(settings: Settings, **fields: Any) -> Settings:
@@ -168,7 +169,7 @@ def example_of(document: Document, operation: Mapping[str, Any]) -> dict[str, An
 
 
 def needed_role(method: str, path: str) -> str:
-    if path == FOR_EVERYONE:
+    if path == FOR_EVERYONE or path.startswith(FOR_READERS):
         return "viewer"
     if path.startswith(FOR_ADMINS):
         return "admin"

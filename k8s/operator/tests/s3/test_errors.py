@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from s3.servers import ACCESS_KEY, SECRET_KEY, connection, free_port
 from s3.wrong_ends import answering, certificate, hanging, s3_error
 
 from landfall_operator.s3.accounts import verify
-from landfall_operator.s3.connection import Connection, Stores, minio_admin
+from landfall_operator.s3.connection import READ_SECONDS, Connection, Stores, minio_admin
 from landfall_operator.s3.errors import StoreError, UnsupportedError, explained
 
 if TYPE_CHECKING:
@@ -23,10 +24,9 @@ HTML = "<html><body>Welcome<br></body></html>"
 
 
 @pytest.fixture
-def stores() -> Iterator[Stores]:
-    stores = Stores(read_seconds=0.3)
-    yield stores
-    stores.close()
+def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
+    with closing(Stores(read_seconds=getattr(request, "param", READ_SECONDS))) as stores:
+        yield stores
 
 
 Fail = Callable[..., StoreError]
@@ -123,6 +123,7 @@ def test_an_unknown_host_is_named(fail: Fail) -> None:
     assert "no such host as nonesuch.invalid" in error.message
 
 
+@pytest.mark.parametrize("stores", [0.3], indirect=True)
 def test_a_store_that_hangs_is_a_timeout(fail: Fail) -> None:
     with hanging() as port:
         error = fail(connection(f"http://127.0.0.1:{port}"))

@@ -1,4 +1,4 @@
-"""The cluster under test: kubectl for what people do, and waiting for conditions."""
+"""The cluster under test: kubectl for what people do, the API itself for looks, and waiting for conditions."""
 
 from __future__ import annotations
 
@@ -8,15 +8,29 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
+
+import httpx2
+from lightkube.config.client_adapter import Client, ConnectionParams
+from lightkube.config.kubeconfig import KubeConfig
 
 ROOT = Path(__file__).parents[2]
 LOCAL = {"127.0.0.1", "localhost", "::1", "0.0.0.0"}
 TOOLS = ("kubectl", "docker", "kind")
 POLL_SECONDS = 0.2
 RESTRICTED = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+# Where the API has what the tests look at.
+GROUPS = {
+    "api/v1": ("configmaps", "events", "persistentvolumeclaims", "pods", "secrets", "serviceaccounts"),
+    "apis/apps/v1": ("deployments", "statefulsets"),
+    "apis/batch/v1": ("jobs",),
+    "apis/landfall.dev/v1alpha1": ("buckets", "credentials", "migrations"),
+    "apis/rbac.authorization.k8s.io/v1": ("rolebindings", "roles"),
+}
+PATHS = {plural: f"/{group}/namespaces/{{}}/{plural}" for group, plurals in GROUPS.items() for plural in plurals}
 
 
 Found = TypeVar("Found")
@@ -31,6 +45,25 @@ def run(*command: str, text: str | None = None, check: bool = True, timeout: flo
     if check and done.returncode:
         raise ClusterError(f"{' '.join(command[:6])}: {done.stderr.strip() or done.stdout.strip()}")
     return done.stdout
+
+
+@cache
+def api() -> httpx2.Client:
+    """A look by kubectl costs a tenth of a second of CPU, and a wait is many looks."""
+    config = KubeConfig.from_env().get()
+    assert config
+    return Client(config, ConnectionParams())
+
+
+def look_up(path: str, **parameters: str) -> dict[str, Any]:
+    """What the API answers; raises `ClusterError` with its own words."""
+    answer = api().get(path, params=parameters)
+    if answer.is_error:
+        raise ClusterError(f"{path}: {answer.text}")
+    found: dict[str, Any] = answer.json()
+    for body in found.get("items", [found]):
+        body["metadata"].pop("managedFields", None)  # nor does kubectl show them
+    return found
 
 
 def require_tools() -> None:
@@ -80,12 +113,24 @@ class Namespace:
         self.kubectl("apply", "--server-side", "--force-conflicts", *options, "-f", "-", text=json.dumps(items))
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.kubectl("get", kind, name, "-o", "json"))
-        return found
+        return look_up(f"{self._path(kind)}/{name}")
 
     def list(self, kind: str, *, labels: str = "") -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = json.loads(self.kubectl("get", kind, "-l", labels, "-o", "json"))["items"]
+        """All of a kind, or of several with commas between."""
+        found = []
+        for one in kind.split(","):
+            body = look_up(self._path(one), labelSelector=labels)
+            # Items do not say what they are: their list does.
+            about = {"apiVersion": body["apiVersion"], "kind": body["kind"].removesuffix("List")}
+            found += [about | item for item in body["items"]]
         return found
+
+    def _path(self, kind: str) -> str:
+        return PATHS[f"{kind.removesuffix('s')}s"].format(self.name)
+
+    def hasten_secrets(self, pod: str) -> None:
+        """Let a pod have its Secrets' new content now: the kubelet looks once a minute unless the pod changes."""
+        self.kubectl("annotate", "--overwrite", "pod", pod, f"landfall-e2e/hastened={time.monotonic_ns()}")
 
     def sql(self, *statements: str, database: str = "postgres", host: str = "pg") -> str:
         """The answers of the superuser's statements, each a transaction of its own."""

@@ -23,6 +23,23 @@ from tests.support.workers import run_directory
 HERE = Path(__file__).parent
 KIND_CLUSTER = os.environ.get("LANDFALL_E2E_KIND_CLUSTER", "landfall")
 RELEASE = "LANDFALL_E2E_RELEASE"
+# The files whose tests take minutes: whichever is begun last is waited for.
+LONGEST = (
+    "test_operator",
+    "test_bucket_deletion",
+    "test_deletion",
+    "test_concurrency",
+    "test_chart_upgrade_helm3",
+    "test_tutorial",
+    "test_migration",
+    "test_states",
+    "test_applications",
+    "test_bucket_operator",
+    "test_chart_upgrade",
+    "test_chart_postgis",
+    "test_database",
+    "test_chart_faults",
+)
 MADE = pytest.StashKey[list[Namespace]]()
 SHOWN = pytest.StashKey[set[str]]()
 
@@ -34,6 +51,14 @@ MakeDatabase = Callable[[Namespace], Database]
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(workers)
+
+
+@pytest.hookimpl(tryfirst=True)  # the last test stays the last
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files, and end with those that have tests that run alone, where all workers wait."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    alone = {item.path for item in items if workers.is_marked(item, "alone")}
+    items.sort(key=lambda item: (item.path in alone, place.get(item.path.stem, len(LONGEST))))
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -83,5 +83,5 @@ def versions(stage: Namespace, name: str) -> list[tuple[str, str]]:
     """Of all that belongs to a Credential: which objects, and whether they were written."""
     watch = f"{name}-landfall-watch"
     until(lambda: stage.kubectl("get", "cm", watch, "--ignore-not-found"), seconds=10, what=f"{watch} is there")
-    bodies = [stage.get(*found) for found in ((KIND, name), ("secret", name), ("cm", watch))]
+    bodies = [stage.get(*found) for found in ((KIND, name), ("secret", name), ("configmap", watch))]
     return [(body["metadata"]["uid"], body["metadata"]["resourceVersion"]) for body in bodies]

@@ -227,6 +227,7 @@ def test_a_rotated_database_password_fails_no_request(landfall: Landfall, backen
     fresh = until(
         lambda: new if (new := held(landfall.stage, name)) != old else None, seconds=20, what=f"{name} is rotated"
     )
+    landfall.stage.hasten_secrets(POSTGIS)
     made = f"SELECT 1 FROM pg_roles WHERE rolname = '{fresh['username']}'"
     until(lambda: landfall.sql(made), seconds=ROTATION_SECONDS, what="the server has the new login")
     landfall.stage.kubectl("rollout", "restart", "deployment/landfall-api")

@@ -10,6 +10,8 @@ from conftest import delete_namespace, make_namespace
 from releases import Outcome, Release
 from umbrella import Landfall
 
+pytestmark = pytest.mark.alone
+
 READY_SECONDS = 45
 # Each name's first part is the Helm that installs.
 INSTALLS = ["helm-1", "helm3-2", "helm-3", "helm3-4", "helm-5"]

@@ -273,7 +273,7 @@ def test_after_an_image_that_is_missing_the_next_upgrade_heals(place: Namespace,
 def test_a_changed_volume_size_is_refused_until_the_stateful_set_is_made_anew(
     place: Namespace, store: Release, typed: Callable[[str], None]
 ) -> None:
-    before = place.get("pvc", f"data-{NAME}-0")["metadata"]["uid"]
+    before = place.get("persistentvolumeclaim", f"data-{NAME}-0")["metadata"]["uid"]
 
     refused = store.try_upgrade({"persistence": {"size": "20Gi"}})
     typed("Give it a larger volume")
@@ -281,7 +281,7 @@ def test_a_changed_volume_size_is_refused_until_the_stateful_set_is_made_anew(
 
     assert refused.code != 0
     assert "updates to statefulset spec" in refused.words
-    assert place.get("pvc", f"data-{NAME}-0")["metadata"]["uid"] == before
+    assert place.get("persistentvolumeclaim", f"data-{NAME}-0")["metadata"]["uid"] == before
     place.kubectl("delete", "statefulset", NAME, "--cascade=orphan")
     store.upgrade()
 

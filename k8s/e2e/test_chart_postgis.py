@@ -97,6 +97,7 @@ def test_a_rotated_password_is_taken_up_while_the_old_one_works(postgis: Postgis
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as load:
         rotated(postgis.stage, credential, "1")
         fresh = held(postgis.stage, credential)
+        postgis.stage.hasten_secrets(postgis.pod)
 
         def accepted() -> bool:
             try:
@@ -262,6 +263,7 @@ def test_tls_is_required_and_a_renewed_certificate_is_taken_up(stage: Namespace,
         assert postgis.sql("SELECT 1", url="${URL%%\\?*}?sslmode=verify-full&sslrootcert=/tmp/ca.crt") == "1"
         postgis.release.test()
         certify()
+        stage.hasten_secrets(postgis.pod)
         until(lambda: "took up the renewed certificate" in postgis.logs(), seconds=ROTATION_SECONDS, what="the renewal")
         assert "SSL connection" in postgis.sql("\\conninfo")
     finally:

@@ -369,7 +369,7 @@ def test_no_value_is_in_the_log_the_status_or_an_event(stage: Namespace, unique:
     seen |= set(held(stage, unique).values())
     stage.kubectl("delete", "secret", unique)
     stage.told(unique, "SecretLost", kind=KIND, seconds=20)
-    shown = stage.kubectl("logs", OPERATOR) + json.dumps([stage.get(KIND, unique), *stage.list("event,cm")])
+    shown = stage.kubectl("logs", OPERATOR) + json.dumps([stage.get(KIND, unique), *stage.list("event,configmap")])
     spellings = {form for value in seen for form in (value, quote(value, safe=""), encoded(value))}
     assert sum(spelling in shown for spelling in spellings) == 0
 

@@ -71,8 +71,8 @@ def test_a_minute_without_the_server_heals_by_itself(
     resting, running, late = fragile.create(3, namespace=stage)
     stage.apply(migration(f"{unique}-resting", case="plain", image=app_image, secret=resting.secret))
     stage.kubectl("wait", "--for=condition=Ready", f"migration/{unique}-resting", "--timeout=60s")
-    before = stage.get("migration", f"{unique}-resting")
     start_held(stage, f"{unique}-running", image=app_image, database=running)
+    before = stage.get("migration", f"{unique}-resting")  # not at once: what is ready is written once more
     with Watch(stage, "migrations", "{.metadata.name} {.status.conditions[?(@.type=='Stalled')].status}") as watch:
         away(
             stage,

@@ -14,8 +14,10 @@ from pathlib import Path
 import diagnosis
 import pytest
 from cluster import ROOT, TOOLS, ClusterError, Namespace, refuse_remote
-from conftest import Once
+from conftest import LONGEST, Once
 from servers import PASSWORD, Server
+
+from tests.support.workers import is_marked
 
 SUITE = ROOT / "k8s/e2e"
 PROBE = "test_ground.py::test_the_probe_of_these_tests_passes"
@@ -82,6 +84,26 @@ def test_a_missing_tool_is_named(tmp_path: Path, missing: str) -> None:
     done = run_suite(PATH=str(tmp_path))
     assert done.returncode == 2
     assert f"make e2e: {missing} is not on PATH: install it" in done.stderr
+
+
+def test_a_look_at_resources_gives_what_kubectl_gives() -> None:
+    system = Namespace("kube-system")
+    told = json.loads(system.kubectl("get", "configmaps,serviceaccounts", "-o", "json"))["items"]
+    assert system.list("configmap,serviceaccount") == told
+    assert system.get("configmap", told[0]["metadata"]["name"]) == told[0]
+    assert system.list("configmap", labels="there=none") == []
+    with pytest.raises(ClusterError, match=r'configmaps .*"absent.*not found'):
+        system.get("configmap", "absent")
+
+
+def test_files_with_tests_that_run_alone_come_after_all_others(request: pytest.FixtureRequest) -> None:
+    items = [item for item in request.session.items if not is_marked(item, "last")]
+    alone = {item.path for item in items if is_marked(item, "alone")}
+    assert [item.path in alone for item in items] == sorted(item.path in alone for item in items)
+
+
+def test_the_files_that_take_longest_are_there() -> None:
+    assert [name for name in LONGEST if not (SUITE / f"{name}.py").is_file()] == []
 
 
 def test_what_is_to_be_done_once_is_awaited_by_the_other_worker(once: Once) -> None:

@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, NoReturn, cast
 import typer
 
 from app.db.session import DatabaseSessionManager, why
-from app.errors import DatabaseUnavailableError, LandfallError, SettingsError, StorageUnavailableError
+from app.errors import (
+    DatabaseUnavailableError,
+    FieldProblem,
+    ImportInvalidError,
+    LandfallError,
+    RequestInvalidError,
+    RequestUnreadableError,
+    SettingsError,
+    StorageUnavailableError,
+)
 from app.settings import Environment, Settings, load_settings
 from app.telemetry.logs import configure_logging
 
@@ -154,42 +163,66 @@ def import_sites(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would do, and write nothing.")] = False,
 ) -> None:
     """Import sites from GeoJSON: all, or none where one is wrong; those that are there are changed."""
-    from app.messages import fill
     from app.models import UserRole
     from app.queries.users import find_by_email
     from app.services import site_imports
     from app.services.changes import Actor
 
     settings = _settings()
+    sequence = sequence or file.removesuffix(".gz").endswith(SEQUENCE_SUFFIXES)
     with (
         _explained(settings),
         DatabaseSessionManager(settings.database) as database,
         database.session() as session,
+        _file_explained(file, sequence=sequence),
         _opened(file) as source,
     ):
         with session.begin():
             user = find_by_email(session, owner.lower())
         if user is None:
             _fail(f"{owner}: there is no user with this address; `landfall users create` makes one", code=FAILED)
-        try:
-            report = site_imports.import_sites(
-                session,
-                source,
-                sequence=sequence or file.removesuffix(".gz").endswith(SEQUENCE_SUFFIXES),
-                actor=Actor(id=None, role=UserRole.ADMIN),
-                owner_id=user.id,
-                language="en",
-                settings=settings.transfer,
-                dry_run=dry_run,
-            )
-        except LandfallError as error:
-            for problem in error.errors:
-                place = ", ".join(f"{name} {value}" for name, value in problem.members.items())
-                where = ".".join(map(str, problem.loc[3:] if place else problem.loc))
-                typer.echo(f"{place}: {where}: {fill(problem.message, params=problem.params, language='en')}", err=True)
-            raise
+        report = site_imports.import_sites(
+            session,
+            source,
+            sequence=sequence,
+            actor=Actor(id=None, role=UserRole.ADMIN),
+            owner_id=user.id,
+            language="en",
+            settings=settings.transfer,
+            dry_run=dry_run,
+        )
     counts = f"{report.created} created, {report.updated} updated, {report.unchanged} unchanged"
     typer.echo(f"{counts}; nothing was written" if dry_run else counts)
+
+
+@contextmanager
+def _file_explained(file: str, *, sequence: bool) -> Iterator[None]:
+    """Every fault of a file that is imported is a line; the last one says what became of it, and what to do."""
+    from app.messages import fill
+
+    def words(problem: FieldProblem) -> str:
+        return fill(problem.message, params=problem.params, language="en")
+
+    told = ""
+    try:
+        yield
+    except ImportInvalidError as error:
+        for problem in error.errors:
+            place = ", ".join(f"{name} {value}" for name, value in problem.members.items())
+            where = ".".join(map(str, problem.loc[3:]))
+            typer.echo(": ".join(filter(None, (place, where, words(problem)))), err=True)
+        read_as = "a feature a line" if sequence else "a FeatureCollection"
+        counts = "features that are wrong: {total}; above are {limit} faults at most".format(**error.params)
+        told = f"nothing was imported. Read as {read_as}, {counts}. Mend them, and import it again."
+    except RequestInvalidError as error:
+        is_other = any(problem.type == "not_a_feature_collection" for problem in error.errors)
+        told = " ".join([*map(words, error.errors), *(["For a feature a line, say --sequence."] if is_other else [])])
+    except RequestUnreadableError as error:
+        told = f"it cannot be unpacked: {why(error)}. Is it whole? Only what gzip has compressed may end in .gz."
+    except OSError as error:
+        told = f"{error.strerror}. Name a file that this user may read."
+    if told:
+        _fail(f"{file}: {told}", code=FAILED)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from anyio import to_thread
 from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
+from starlette.routing import BaseRoute
 
 from app.api import (
     artifact_store,
@@ -38,9 +39,11 @@ from app.errors import DatabaseUnavailableError
 from app.middleware import install_edge
 from app.services.artifacts import ArtifactService
 from app.services.auth import Authenticator
+from app.services.callers import Callers
 from app.services.export_jobs import ExportJobs
 from app.services.export_worker import ExportWorker
 from app.services.health import HealthService, checks_of
+from app.services.tiles import Tiles
 from app.services.verification import Verifier
 from app.settings import Environment, Settings, load_settings
 from app.telemetry.logs import configure_logging
@@ -54,6 +57,7 @@ DESCRIPTION = """Users, tasks, sites (geometries), artifacts (files) and an audi
 Get a token at `/api/v1/auth/token`; errors are problem details (RFC 9457) with a stable `type`."""
 # Beyond the requests at work: uploads to the local store, and the short hops of dependencies.
 SPARE_THREADS = 25
+TABLE_STREAMS = 2  # exports at once that have a process each, of some 120 MiB; more are jobs, which wait
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -98,6 +102,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.database = database
     app.state.authenticator = authenticator
+    app.state.callers = Callers(database, authenticator)
+    app.state.tiles = Tiles(settings.tiles)
     app.state.storage = storage
     app.state.artifacts = artifact_service
     app.state.exports = ExportWorker(
@@ -109,6 +115,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.schema = schema
     # A client may read its export as slowly as it likes, and holds a place at work meanwhile: most are for others.
     app.state.export_places = asyncio.Semaphore(max(1, settings.in_flight // 3))
+    app.state.table_places = asyncio.Semaphore(TABLE_STREAMS)
     app.state.import_places = asyncio.Semaphore(settings.transfer.imports)
     app.state.metrics = metrics
     app.state.health = HealthService(checks_of(probe_database, storage, schema))
@@ -120,19 +127,26 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def _include_routes(app: FastAPI) -> None:
-    # First, since a look through all other routers costs more than a short query.
-    app.router.routes += [*ogc.ROUTES, tiles.TILE]
-    if isinstance(app.state.storage, LocalStorage):
-        app.include_router(artifact_store.router)
+def _included() -> list[BaseRoute]:
     api = APIRouter(prefix="/api/v1")
     for module in (auth, users, site_transfers, site_exports, sites, tasks, artifacts, audit_events, health):
         api.include_router(module.router)
-    app.include_router(api)
-    app.include_router(tiles.router)
-    app.include_router(transactions.router)
-    app.include_router(map_page.router)
-    app.include_router(health.probes)
+    found = APIRouter()
+    for router in (api, tiles.router, transactions.router, map_page.router, health.probes):
+        found.include_router(router)
+    return found.routes
+
+
+# Built once: for each application anew, it would be most of what one costs.
+INCLUDED = _included()
+
+
+def _include_routes(app: FastAPI) -> None:
+    # First, since a look through all other routers costs more than a short query.
+    app.router.routes += [tiles.TILE, *ogc.ROUTES]
+    if isinstance(app.state.storage, LocalStorage):
+        app.include_router(artifact_store.router)
+    app.router.routes += INCLUDED
 
 
 def _connect(database: DatabaseSessionManager, retries: int) -> None:

@@ -10,11 +10,13 @@ IMPORTS: Final[Mapping[str, str]] = {
     "Nothing was imported. Features that are wrong: {total}; see errors, which lists {limit} faults at most.": (
         "Nichts wurde importiert. Falsche Features: {total}; siehe errors, wo höchstens {limit} Fehler stehen."
     ),
-    "The JSON does not parse at byte {position}: {reason}.": "Das JSON ist ab Byte {position} falsch: {reason}.",
+    "The JSON does not parse at byte {position}: {reason}. Is it whole?": (
+        "Das JSON ist ab Byte {position} falsch: {reason}. Ist es vollständig?"
+    ),
     "The JSON cannot be read: it is nested too deep, or a number in it is too long.": (
         "Das JSON ist nicht lesbar: Es ist zu tief verschachtelt, oder eine Zahl darin ist zu lang."
     ),
-    "This is not UTF-8.": "Das ist kein UTF-8.",
+    "This is not UTF-8. Convert it, or unpack it.": "Das ist kein UTF-8. Wandle es um oder entpacke es.",
     "A feature may have {limit} characters at most.": "Ein Feature darf höchstens {limit} Zeichen haben.",
     "This must be a GeoJSON FeatureCollection: an object with the type and an array of features.": (
         "Das muss eine GeoJSON-FeatureCollection sein: ein Objekt mit diesem type und einem Array features."

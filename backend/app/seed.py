@@ -6,6 +6,7 @@ import hashlib
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from typing import Any
 
 import shapely
@@ -46,7 +47,7 @@ def seed(settings: Settings, session: Session, storage: ArtifactStorage) -> int:
                 added += 1
     key = f"artifacts/{_id('plan')}"
     if storage.stat(key) is None:
-        storage.put(key, PLAN, media_type="text/plain")
+        storage.put(key, BytesIO(PLAN), media_type="text/plain")
     return added
 
 

@@ -8,16 +8,15 @@ from __future__ import annotations
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import SplitResult, urlsplit
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
     EnvSettingsSource,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
@@ -25,6 +24,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from app.errors import SettingsError
+from app.setting_values import LimitSeconds, Seconds, SecretList, StringList, check_endpoint, http_url
 
 MIN_SIGNING_KEY_BYTES = 32  # RFC 7518, section 3.2: an HS256 key is at least as long as its hash
 DEFAULT_DATA_DIRECTORY = Path("var")
@@ -35,34 +35,6 @@ class Environment(StrEnum):
     DEVELOPMENT = "development"
     TEST = "test"
     PRODUCTION = "production"
-
-
-def _seconds(value: Any) -> timedelta:
-    """Durations are written as plain seconds: pydantic reads a bare number in a string as something else."""
-    try:
-        duration = value if isinstance(value, timedelta) else timedelta(seconds=float(value))
-    except (ValueError, TypeError, OverflowError):
-        raise ValueError("is not a number of seconds") from None
-    if duration < timedelta(0):
-        raise ValueError("is less than 0 seconds")
-    return duration
-
-
-def _limit(duration: timedelta) -> timedelta:
-    # PostgreSQL counts in milliseconds, and to it and others 0 means no limit.
-    if duration < timedelta(milliseconds=1):
-        raise ValueError("is less than 0.001 seconds, which would be no limit or no time at all")
-    return duration
-
-
-def _split(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
-LimitSeconds = Annotated[Seconds, AfterValidator(_limit)]
-SecretList = Annotated[list[SecretStr], NoDecode, BeforeValidator(_split)]
-StringList = Annotated[list[str], NoDecode, BeforeValidator(_split)]
 
 
 class _Branch(BaseModel):
@@ -177,7 +149,7 @@ class ArtifactSettings(_Branch):
             if getattr(self, name) is None:
                 raise ValueError(f"ARTIFACTS_{name.upper()}: is required with ARTIFACTS_BUCKET")
         for name in ("endpoint_url", "public_endpoint_url"):
-            _check_endpoint(f"ARTIFACTS_{name.upper()}", getattr(self, name))
+            check_endpoint(f"ARTIFACTS_{name.upper()}", getattr(self, name))
         if self.endpoint_url and self.use_ssl is not None:
             scheme = "https" if self.use_ssl else "http"
             if urlsplit(self.endpoint_url).scheme != scheme:
@@ -186,27 +158,6 @@ class ArtifactSettings(_Branch):
                     f"write {scheme}:// or unset ARTIFACTS_USE_SSL"
                 )
         return self
-
-
-def _check_endpoint(variable: str, value: str | None) -> None:
-    if value is None:
-        return
-    parts = _http_url(variable, value)
-    if parts.username or parts.password:
-        raise ValueError(f"{variable}: carries credentials; put them in ARTIFACTS_ACCESS_KEY and ARTIFACTS_SECRET_KEY")
-    if parts.path.strip("/") or parts.query:
-        raise ValueError(f"{variable}: has a path; name the bucket in ARTIFACTS_BUCKET")
-
-
-def _http_url(variable: str, value: str) -> SplitResult:
-    try:
-        parts = urlsplit(value)
-        known = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:
-        known = False
-    if not known:
-        raise ValueError(f"{variable}: is not a URL; write http://HOST:PORT or https://HOST")
-    return parts
 
 
 class AuthSettings(_Branch):
@@ -257,13 +208,19 @@ class ListenSettings(_Branch):
 
 
 class TransferSettings(_Branch):
-    """Imports and exports of many rows."""
+    """Imports of many sites."""
 
     max_bytes: int = Field(256 * 1024**2, ge=1024, description="largest import, compressed and not")
     imports: int = Field(2, ge=1, description="imports at once; each keeps its bytes in a temporary file")
     timeout_seconds: LimitSeconds = Field(
         timedelta(minutes=10), description="longest time to send an import, and longest run of one of its queries"
     )
+
+
+class TilesSettings(_Branch):
+    """Vector tiles."""
+
+    cache_bytes: int = Field(32 * 1024**2, ge=0, description="tiles that each process keeps; 0: none")
 
 
 class ExportsSettings(_Branch):
@@ -304,7 +261,7 @@ class OtelSettings(_Branch):
     @model_validator(mode="after")
     def _check_endpoint(self) -> Self:
         if self.exporter_otlp_endpoint is not None:
-            parts = _http_url("OTEL_EXPORTER_OTLP_ENDPOINT", self.exporter_otlp_endpoint)
+            parts = http_url("OTEL_EXPORTER_OTLP_ENDPOINT", self.exporter_otlp_endpoint)
             if parts.username or parts.password:
                 raise ValueError(
                     "OTEL_EXPORTER_OTLP_ENDPOINT: carries credentials; put them in OTEL_EXPORTER_OTLP_HEADERS"
@@ -343,6 +300,7 @@ class Settings(BaseSettings):
     auth: AuthSettings = AuthSettings()
     listen: ListenSettings = ListenSettings()
     admission: AdmissionSettings = AdmissionSettings()
+    tiles: TilesSettings = TilesSettings()
     transfer: TransferSettings = TransferSettings()
     exports: ExportsSettings = ExportsSettings()
     log: LogSettings = LogSettings()

@@ -22,7 +22,7 @@ from sqlalchemy import text
 
 from benchmarks import overload
 from benchmarks.support import large_file, reads, transfers
-from benchmarks.support.bench import ITEMS, Bench, NotServedError, Side, UnfairError
+from benchmarks.support.bench import ANEW, ITEMS, OURS, Bench, NotServedError, Side, UnfairError
 from benchmarks.support.dataset import Extent, connect, fill
 from benchmarks.support.peers import PINS, start_pygeoapi, start_tipg
 from benchmarks.support.rounds import Bar, Line, at_most, growth_table, table
@@ -66,14 +66,19 @@ ROWS: Mapping[str, Callable[[Bench], list[Line]]] = {
 def prepared(postgres: PostgresServer, directory: Path, arguments: argparse.Namespace) -> Iterator[Bench]:
     """A filled database with all sides on it."""
     with ExitStack() as stack:
-        url, service = stack.enter_context(served(postgres, directory, rows=arguments.rows))
+        url = filled(postgres, directory, rows=arguments.rows)
+        service = stack.enter_context(served(url, directory / OURS))
+        anew = stack.enter_context(served(url, directory / ANEW, TILES_CACHE_BYTES="0"))
         peers = [
             start_tipg(url, directory),
             start_pygeoapi(url, directory, extent=Extent.of(arguments.rows)),
         ]
         for peer in peers:
             stack.callback(peer.stop)
-        sides = [Side(name="ours", port=service.port, headers=service.authorization)]
+        sides = [
+            Side(name=name, port=each.port, headers=each.authorization)
+            for name, each in ((OURS, service), (ANEW, anew))
+        ]
         sides += [Side(name=peer.name, port=peer.port) for peer in peers]
         yield Bench(
             postgres=postgres,
@@ -87,18 +92,22 @@ def prepared(postgres: PostgresServer, directory: Path, arguments: argparse.Name
         )
 
 
-@contextmanager
-def served(postgres: PostgresServer, directory: Path, *, rows: int) -> Iterator[tuple[str, Service]]:
-    """A database of so many rows, and our service on it."""
-    home = directory / f"{rows}"
-    home.mkdir()
+def filled(postgres: PostgresServer, directory: Path, *, rows: int) -> str:
+    """The URL of a database of so many rows."""
     url = postgres.create_database(f"features_{rows}")
     tell(f"filling in {rows:,} rows")
-    fill(url, home, rows=rows)
-    service = Service(directory=home, environment={"DATABASE_URL": url, "LOG_FORMAT": "json"}).start()
+    fill(url, directory, rows=rows)
+    return url
+
+
+@contextmanager
+def served(url: str, home: Path, **environment: str) -> Iterator[Service]:
+    """Our service on a database."""
+    home.mkdir()
+    service = Service(directory=home, environment={"DATABASE_URL": url, "LOG_FORMAT": "json", **environment}).start()
     try:
         service.wait_ready()
-        yield url, service
+        yield service
     finally:
         with redirect_stdout(StringIO()):  # the log of all those requests
             service.stop()
@@ -120,7 +129,8 @@ def growth(postgres: PostgresServer, directory: Path, arguments: argparse.Namesp
     with ExitStack() as stack:
         benches = {}
         for rows in arguments.growth:
-            url, service = stack.enter_context(served(postgres, directory, rows=rows))
+            url = filled(postgres, directory, rows=rows)
+            service = stack.enter_context(served(url, directory / f"{rows}", TILES_CACHE_BYTES="0"))
             benches[f"{rows:,}"] = Bench(
                 postgres=postgres,
                 url=url,
@@ -129,7 +139,7 @@ def growth(postgres: PostgresServer, directory: Path, arguments: argparse.Namesp
                 seconds=arguments.seconds,
                 rounds=arguments.rounds,
                 service=service,
-                sides={"ours": Side(name="ours", port=service.port, headers=service.authorization)},
+                sides={OURS: Side(name=OURS, port=service.port, headers=service.authorization)},
             )
         waits = {}
         for name in reads.GROWING:

@@ -11,7 +11,7 @@ from app.errors import LandfallError
 from app.messages import fill, negotiate, translate
 from app.messages_de import TEMPLATES
 from app.services.cql2.faults import TEMPLATES as FILTER_TEMPLATES
-from app.services.geometry import TEMPLATES as GEOMETRY_TEMPLATES
+from app.services.geometry_faults import TEMPLATES as GEOMETRY_TEMPLATES
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import SecretStr
-from sqlalchemy import create_engine
 
 from app.errors import SettingsError
-from app.settings import DatabaseSettings, Environment, Settings, load_settings
+from app.settings import Environment, Settings, load_settings
 from tests.support.secrets import (
     DATABASE_PASSWORD,
     OLD_SIGNING_KEY,
@@ -81,6 +78,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "ADMISSION_WAITING": ("0", 0),
     "ADMISSION_WAIT_SECONDS": ("0", timedelta(0)),
     "TRANSFER_MAX_BYTES": ("2048", 2048),
+    "TILES_CACHE_BYTES": ("0", 0),
     "TRANSFER_IMPORTS": ("3", 3),
     "TRANSFER_TIMEOUT_SECONDS": ("60", timedelta(minutes=1)),
     "EXPORTS_JOBS": ("0", 0),
@@ -324,44 +322,6 @@ def test_no_file_is_needed(load: Load, tmp_path: Path) -> None:
     assert load({}, env_file=tmp_path / ".env") == load_defaults()
 
 
-# --- the database's URL --------------------------------------------------------------------------------------------
-
-
-def connect_arguments(settings: DatabaseSettings) -> dict[str, Any]:
-    """What the driver is called with."""
-    engine = create_engine(settings.sqlalchemy_url())
-    return dict(engine.dialect.create_connect_args(engine.url)[1])
-
-
-def test_a_pooled_tls_url_is_taken_as_it_is_given(load: Load) -> None:
-    host = "ep-calm-sea-123456-pooler.eu-central-1.aws.neon.tech"
-    url = f"postgresql://u:p@{host}/db?sslmode=require&channel_binding=require"
-    assert connect_arguments(load({"DATABASE_URL": url}).database) == {
-        "host": host,
-        "user": "u",
-        "password": "p",
-        "dbname": "db",
-        "sslmode": "require",
-        "channel_binding": "require",
-    }
-
-
-def test_the_tls_variables_override_the_urls_options(load: Load) -> None:
-    given = {
-        "DATABASE_URL": f"{POSTGRESQL}?sslmode=disable&application_name=me",
-        "DATABASE_SSLMODE": "verify-full",
-        "DATABASE_SSLROOTCERT": "/etc/ca.pem",
-    }
-    arguments = connect_arguments(load(given).database)
-    assert (arguments["sslmode"], arguments["sslrootcert"]) == ("verify-full", "/etc/ca.pem")
-    assert arguments["application_name"] == "me"
-
-
-def test_an_encoded_password_reaches_the_driver_decoded(load: Load) -> None:
-    url = "postgresql://u:p%40%2F%3A%3F%25%23%20%C3%BC@h/d"
-    assert connect_arguments(load({"DATABASE_URL": url}).database)["password"] == "p@/:?%# ü"
-
-
 # --- secrets -------------------------------------------------------------------------------------------------------
 
 WITH_SECRETS = {
@@ -390,21 +350,3 @@ def test_the_url_for_the_driver_hides_its_password(load: Load) -> None:
 )  # a proxy is quoted: it is one of several, and public
 def test_no_complaint_quotes_a_value_wherever_a_secret_was_put(load: Load, variable: str, secret: str) -> None:
     assert secret not in complaint(load, {**WITH_SECRETS, "LOG_FORMAT": "wrong", variable: secret})
-
-
-SEED = "tell-no-one"
-
-
-@given(before=st.text("@:/?#%&=[] x", max_size=4), after=st.text("@:/?#%&=[] x", max_size=4))
-def test_a_url_that_is_taken_apart_wrongly_does_not_show_its_password(before: str, after: str) -> None:
-    """Where a raw password breaks the URL, the rest of it must not stand in the host, which errors show."""
-    url = f"postgresql://landfall:{before}{SEED}{after}@db.example/landfall"
-    assert SEED not in shown_of(url)
-
-
-def shown_of(url: str) -> str:
-    """What a person sees of a URL: the complaint, or the URL without its password."""
-    try:
-        return str(DatabaseSettings(url=SecretStr(url)).sqlalchemy_url())
-    except ValueError as error:
-        return str(error)

@@ -76,3 +76,4 @@ async def read_export(export_id: uuid.UUID, reads: ViewerReads, exports: Exports
 )
 def delete_export(export_id: uuid.UUID, session: DbSession, actor: Viewer, exports: Exports) -> None:
     exports.jobs.delete(session, export_id, actor=actor)
+    exports.drop(export_id)

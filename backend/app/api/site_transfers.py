@@ -6,16 +6,28 @@ import asyncio
 import gzip
 import tempfile
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager
 from typing import IO, Annotated, Any, BinaryIO, cast
 
+from anyio import CancelScope
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from app.api.answers import BODY, GEOJSON, GUARDED, JSON, documented, takes_gzip
-from app.deps import AppSettings, Database, DbSession, Editor, ExportPlaces, ImportPlaces, Viewer, media_type_of
+from app.deps import (
+    AppSettings,
+    Database,
+    DbSession,
+    Editor,
+    ExportPlaces,
+    Held,
+    ImportPlaces,
+    TablePlaces,
+    Viewer,
+    media_type_of,
+)
 from app.errors import (
     ConcurrentChangeError,
     FilterInvalidError,
@@ -125,37 +137,46 @@ EXPORT: dict[int | str, Any] = {
     responses={**documented(*GUARDED, FilterInvalidError, FormatUnavailableError, NotOnSqliteError), **EXPORT},
     summary="Export sites",
 )
-def export_sites(
+async def export_sites(
     request: Request,
     query: Annotated[SiteExportQuery, Query()],
     database: Database,
     actor: Viewer,
-    places: ExportPlaces,
+    texts: ExportPlaces,
+    tables: TablePlaces,
+    held: Held,
 ) -> Response:
     """All sites that fit; each is written as it stands when its turn comes, and once."""
+    kind = KINDS[query.format]
+    places = tables if kind.needs else texts
     if places.locked():
         raise OverloadedError
-    kind = KINDS[query.format]
-    pages = site_exports.export_sites(database, query)
+    await held.enter_async_context(places)  # at once, as there is one
+    pages = await run_in_threadpool(site_exports.export_sites, database, query)
+    held.push_async_callback(_close, pages)
     headers = {"Content-Disposition": f'attachment; filename="sites.{kind.suffix}"', "Vary": "Accept-Encoding"}
-    if query.format != "geoparquet" and takes_gzip(request):  # that is compressed already
+    if not kind.is_packed and takes_gzip(request):
         headers["Content-Encoding"] = "gzip"
         pages = _compressed(pages)
-    return StreamingResponse(_pieces(pages, places), headers={"Content-Type": kind.media_type, **headers})
+    return StreamingResponse(_pieces(pages), headers={"Content-Type": kind.media_type, **headers})
 
 
-def _compressed(pages: Iterator[bytes]) -> Iterator[bytes]:
+def _compressed(pages: Generator[bytes]) -> Generator[bytes]:
     packer = zlib.compressobj(GZIP_LEVEL, wbits=GZIP)
     for page in pages:
         yield packer.compress(page)
     yield packer.flush()
 
 
-async def _pieces(pages: Iterator[bytes], places: asyncio.Semaphore) -> AsyncIterator[bytes]:
-    async with places:
-        while (page := await run_in_threadpool(next, pages, None)) is not None:
-            for start in range(0, len(page), SEND_BYTES):
-                yield page[start : start + SEND_BYTES]
+async def _pieces(pages: Generator[bytes]) -> AsyncIterator[bytes]:
+    while (page := await run_in_threadpool(next, pages, None)) is not None:
+        for start in range(0, len(page), SEND_BYTES):
+            yield page[start : start + SEND_BYTES]
+
+
+async def _close(pages: Generator[bytes]) -> None:
+    with CancelScope(shield=True):
+        await run_in_threadpool(pages.close)  # it may have to wait for the end of a process
 
 
 def _is_sequence(request: Request) -> bool:

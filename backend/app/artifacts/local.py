@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Literal, overload
 from urllib.parse import urlencode
@@ -207,10 +206,7 @@ class LocalStorage:
             file = self._object(key).open("rb")
         return _chunks(file)
 
-    def put(self, key: str, data: bytes, *, media_type: str) -> None:
-        self.put_file(key, BytesIO(data), media_type=media_type)
-
-    def put_file(self, key: str, file: OpenFile, *, media_type: str) -> None:
+    def put(self, key: str, file: OpenFile, *, media_type: str) -> None:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         grant = UploadGrant(
             key=key,

@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from boto3.session import Session
@@ -214,10 +213,7 @@ class S3CompatibleStorage:
         with self._faults(), closing(body):
             yield from body.iter_chunks(CHUNK_BYTES)
 
-    def put(self, key: str, data: bytes, *, media_type: str) -> None:
-        self.put_file(key, BytesIO(data), media_type=media_type)
-
-    def put_file(self, key: str, file: OpenFile, *, media_type: str) -> None:
+    def put(self, key: str, file: OpenFile, *, media_type: str) -> None:
         checksum = base64.b64encode(hashlib.file_digest(file, "sha256").digest()).decode()
         file.seek(0)
         with self._faults():

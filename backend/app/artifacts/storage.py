@@ -100,11 +100,7 @@ class ArtifactStorage(Protocol):
         """Read an object in chunks of at most 1 MiB; raises `UploadMissingError` at once where there is none."""
         ...
 
-    def put(self, key: str, data: bytes, *, media_type: str) -> None:
-        """Store a small object from memory."""
-        ...
-
-    def put_file(self, key: str, file: OpenFile, *, media_type: str) -> None:
+    def put(self, key: str, file: OpenFile, *, media_type: str) -> None:
         """Store a file of at most 5 GiB, from its beginning: whole, or not at all."""
         ...
 

@@ -9,8 +9,7 @@ from io import StringIO
 from typing import Any
 
 import psycopg2
-from sqlalchemy import Table
-from sqlalchemy import text as sql_text
+from sqlalchemy import Table, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -24,19 +23,19 @@ Row = Sequence[str | int | bytes | None]
 def extend_timeout(session: Session, limit: timedelta) -> None:
     """Let each further statement of this transaction take so long."""
     if is_postgresql(session):
-        session.execute(sql_text(f"SET LOCAL statement_timeout = {int(limit.total_seconds() * 1000)}"))
+        session.execute(text(f"SET LOCAL statement_timeout = {int(limit.total_seconds() * 1000)}"))
 
 
 def load(session: Session, table: Table, rows: Sequence[Row]) -> None:
     """Put rows into a table; their texts are not empty, and JSON and times are texts already."""
     connection = session.connection()
     if is_postgresql(connection):
-        text = "".join(",".join(map(_cell, row)) + "\n" for row in rows)
+        lines = "".join(",".join(map(_cell, row)) + "\n" for row in rows)
         cursor: Any = connection.connection.cursor()
         with closing(cursor):
             statement = f"COPY {table.name} FROM STDIN WITH (FORMAT csv)"
             try:
-                cursor.copy_expert(statement, StringIO(text), COPY_BYTES)
+                cursor.copy_expert(statement, StringIO(lines), COPY_BYTES)
             except psycopg2.Error as error:  # as SQLAlchemy, which has no part in a COPY, would raise it
                 raise DBAPIError.instance(statement, None, error, psycopg2.Error, dialect=connection.dialect) from error
     else:

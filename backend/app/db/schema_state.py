@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 
 from alembic.config import Config
@@ -40,14 +41,20 @@ def alembic_config() -> Config:
     return config
 
 
+@cache
+def _revisions() -> tuple[str, frozenset[str]]:
+    """The head and all revisions of this code: a file to load for each."""
+    script = ScriptDirectory.from_config(alembic_config())
+    (head,) = script.get_heads()
+    return head, frozenset(revision.revision for revision in script.walk_revisions())
+
+
 class SchemaInspector:
     """Knows the image's revisions; reads the database's."""
 
     def __init__(self) -> None:
-        script = ScriptDirectory.from_config(alembic_config())
-        (self._head,) = script.get_heads()
+        self._head, self._known = _revisions()
         self._last_seen: str | None = None
-        self._known = {revision.revision for revision in script.walk_revisions()}
 
     @property
     def head(self) -> str:

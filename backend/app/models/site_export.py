@@ -43,6 +43,8 @@ class SiteExport(IdMixin, Base):
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     sites: Mapped[int | None] = mapped_column(BigInteger)
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    # Of the attempt that wrote the file; unset while there is none, and where an older version wrote it.
+    storage_key: Mapped[str | None] = mapped_column(Text)
     failure: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, server_default=utc_now())
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

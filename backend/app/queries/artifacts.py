@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, and_, exists, or_, select
 from sqlalchemy.orm import Session
 
 from app.db.types import Database
-from app.models import Artifact, ArtifactState, DeletedObject
+from app.models import Artifact, ArtifactState, DeletedObject, SiteExport
 from app.queries.json_rows import Noun, json_object, json_values
 from app.queries.paging import Rows, SortKeys, fetch_rows
 from app.schemas.artifact import ArtifactListQuery
@@ -75,8 +75,11 @@ def find_verifying(session: Session, *, since: datetime | None, before: datetime
 
 
 def find_deleted(session: Session, *, before: datetime) -> Sequence[str]:
-    """The keys of objects that were deleted before then, and are no artifact's again."""
-    taken = exists().where(Artifact.storage_key == DeletedObject.storage_key)
+    """The keys of objects that were deleted before then, and are no artifact's again, and no export's yet."""
+    taken = or_(
+        exists().where(Artifact.storage_key == DeletedObject.storage_key),
+        exists().where(SiteExport.storage_key == DeletedObject.storage_key),
+    )
     return session.scalars(
         select(DeletedObject.storage_key)
         .where(DeletedObject.deleted_at < before, ~taken)

@@ -111,13 +111,13 @@ def fetch_rows(
         returned=found.count,
         next=edge(found.last, to_prev=False) if has_next and found.last else None,
         prev=edge(found.first, to_prev=True) if has_prev and found.first else None,
-        count=_count(database, matches, query.count),
+        count=_count(database, matches, query.count, seen=found.count + found.more),
     )
 
 
-def _count(database: Database, matches: Any, wanted: Count) -> int | None:
+def _count(database: Database, matches: Any, wanted: Count, *, seen: int) -> int | None:
     if wanted is Count.NONE:
         return None
     if wanted is Count.ESTIMATED:
-        return estimated_count(database, matches)
+        return max(estimated_count(database, matches), seen)
     return database.scalar(select(func.count()).select_from(matches.subquery())) or 0

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, select
@@ -45,16 +45,24 @@ def fetch_exports(database: Database, query: SiteExportListQuery, *, owner_id: u
     )
 
 
-def has_due_export(database: Database, *, now: datetime) -> bool:
-    return (
-        database.execute(select(SiteExport.id).where(UNFINISHED, SiteExport.due_at <= now).limit(1)).first() is not None
-    )
+def has_due_export(database: Database, *, now: datetime, others: Collection[str]) -> bool:
+    return database.execute(select(SiteExport.id).where(*_due(now, others)).limit(1)).first() is not None
 
 
-def lock_due_export(session: Session, *, now: datetime) -> SiteExport | None:
-    """One that may be taken and that no other process is taking."""
-    due = select(SiteExport).where(UNFINISHED, SiteExport.due_at <= now).order_by(SiteExport.due_at)
+def lock_due_export(session: Session, *, now: datetime, others: Collection[str]) -> SiteExport | None:
+    """One that may be taken and that no other process is taking, in none of the formats that are left to others."""
+    due = select(SiteExport).where(*_due(now, others)).order_by(SiteExport.due_at)
     return session.scalars(due.limit(1).with_for_update(skip_locked=True)).one_or_none()
+
+
+def _due(now: datetime, others: Collection[str]) -> tuple[ColumnElement[bool], ...]:
+    return UNFINISHED, SiteExport.due_at <= now, SiteExport.format.not_in(others)
+
+
+def lock_untaken_exports(session: Session, *, before: datetime) -> Sequence[SiteExport]:
+    """Those that have waited since then, and that no process ever took."""
+    untaken = (SiteExport.state == ExportState.PENDING) & (SiteExport.attempts == 0) & (SiteExport.created_at < before)
+    return session.scalars(select(SiteExport).where(untaken).with_for_update(skip_locked=True)).all()
 
 
 def find_expired_exports(session: Session, *, now: datetime) -> Sequence[uuid.UUID]:

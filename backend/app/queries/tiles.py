@@ -10,11 +10,11 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ARRAY, Boolean, ColumnElement, Select, Text, any_, bindparam, case, func, literal_column, select
-from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.sql.functions import Function
 
 from app.db.types import Database, Guid
-from app.models import Site, SiteVersion
+from app.models import Site
+from app.queries.site_versions import VERSION
 from app.queries.sites import SRID
 
 WEB_MERCATOR = 3857
@@ -54,16 +54,6 @@ class Place:
         return math.degrees(math.atan(math.sinh(math.pi * (1 - 2 * row / (1 << self.zoom)))))
 
 
-VERSION: ColumnElement[str] = select(
-    func.string_agg(SiteVersion.stamp.cast(Text), aggregate_order_by(literal_column("''"), SiteVersion.slot))
-).scalar_subquery()
-
-
-def fetch_version(database: Database) -> str | None:
-    """What changes with each commit that writes to the sites; None before the first one."""
-    return database.scalar(select(VERSION))
-
-
 def fetch_tile(
     database: Database, place: Place, *, properties: Sequence[str], kinds: Sequence[str], owner_id: uuid.UUID | None
 ) -> tuple[str | None, bytes]:
@@ -93,7 +83,9 @@ def fetch_tile(
 
 
 @lru_cache(maxsize=256)
-def _statement(properties: Sequence[str], *, by_kind: bool, by_owner: bool, largest_first: bool) -> Select[str, bytes]:
+def _statement(
+    properties: Sequence[str], *, by_kind: bool, by_owner: bool, largest_first: bool
+) -> Select[str | None, bytes]:
     bounds: list[ColumnElement[float]] = [bindparam(name) for name in ("west", "south", "east", "north")]
     box: Function[Any] = Function("ST_MakeEnvelope", *bounds, SRID)
     address: list[ColumnElement[int]] = [bindparam(name) for name in ("zoom", "x", "y")]

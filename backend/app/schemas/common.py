@@ -19,10 +19,12 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-MAX_PROPERTIES = 10_000  # values in one free-form object: a page of 1 000 rows must stay readable
+MAX_PROPERTIES = 10_000  # values in one free-form object: a page of sites must stay readable
 MAX_DEPTH = 32  # levels of nesting, far below where JSON parsers give up
 
-DATE = re.compile(r"\d{4}-\d\d-\d\d")
+DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+# RFC 3339, section 5.6; pydantic and PostgreSQL take more, and each something else.
+TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 NO_NUL = r"^[^\x00]*$"  # PostgreSQL's text cannot hold NUL
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NO_NUL)]

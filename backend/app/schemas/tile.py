@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from app.schemas.common import NO_NUL, Input, Output, ShortText
 
+WORLD = (-180.0, -85.051129, 180.0, 85.051129)  # where Web Mercator ends
 MAX_ZOOM = 22  # 1 cm in the tile's own units
 PROPERTIES = {
     "id": "The site's id.",
@@ -72,8 +73,6 @@ class TileJson(Output):
     tiles: list[str] = Field(description="The address of a tile, with {z}, {x} and {y} to fill in.")
     minzoom: int = 0
     maxzoom: int = MAX_ZOOM
-    bounds: tuple[float, float, float, float] = Field(
-        (-180.0, -85.051129, 180.0, 85.051129), description="West, south, east and north: all that has tiles."
-    )
+    bounds: tuple[float, float, float, float] = Field(description="West, south, east and north: all that has tiles.")
     attribution: str = ""
     vector_layers: list[VectorLayer]

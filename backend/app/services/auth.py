@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from time import time
+from typing import NamedTuple
 
 import bcrypt
 import jwt
-from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from app.db.purge import purge
-from app.db.types import Database
 from app.errors import CredentialsInvalidError, LoginLimitedError, PasswordWrongError, TokenInvalidError
 from app.models import LoginAttempt, User, UserRole
+from app.queries.callers import Caller
 from app.queries.users import find_by_email
 from app.services.changes import Actor, audit
 from app.settings import AuthSettings
@@ -37,10 +38,11 @@ class Token:
     expires_in: timedelta
 
 
-# Built once, and of the table: this is the first statement of every request.
-_USERS = User.__table__.c
-WHO = select(_USERS.role, _USERS.password_hash).where(_USERS.id == bindparam("id"))
-Claims = tuple[uuid.UUID, str]  # the user's id and the fingerprint of their password's hash
+class Claims(NamedTuple):
+    """What a token says: whose it is, and the fingerprint of the password hash that it was given for."""
+
+    user_id: uuid.UUID
+    password: str
 
 
 class Authenticator:
@@ -96,16 +98,14 @@ class Authenticator:
         claims = {"iss": ISSUER, "sub": str(user_id), "iat": now, "exp": now + expires, PASSWORD_CLAIM: password}
         return Token(text=jwt.encode(claims, key, algorithm=ALGORITHM, headers={"kid": key_id}), expires_in=expires)
 
-    def authenticate(self, database: Database, claims: Claims, *, client: str | None, request_id: str | None) -> Actor:
-        """The token's user as they are now, so that a lost role is lost at once; raises `TokenInvalidError`.
+    def admit(self, caller: Caller | None, claims: Claims, *, client: str | None, request_id: str | None) -> Actor:
+        """The token's user, as just looked up; raises `TokenInvalidError`.
 
         A token ends with the password that it was given for.
         """
-        user_id, password = claims
-        row = database.execute(WHO, {"id": user_id}).first()
-        if row is None or _fingerprint(row.password_hash) != password:
+        if caller is None or _fingerprint(caller.password_hash) != claims.password:
             raise TokenInvalidError
-        return Actor(id=user_id, role=UserRole(row.role), client=client, request_id=request_id)
+        return Actor(id=caller.id, role=UserRole(caller.role), client=client, request_id=request_id)
 
     def _check(self, session: Session, *, email: str, password: str, client: str | None) -> User | None:
         """The user with this password, or None; only what bcrypt found wrong is kept, and closes the account."""
@@ -138,7 +138,7 @@ class Authenticator:
         key = self._keys[jwt.get_unverified_header(token)["kid"]]
         required = ["exp", "sub", "iss", PASSWORD_CLAIM]
         claims = jwt.decode(token, key, algorithms=[ALGORITHM], issuer=ISSUER, options={"require": required})
-        return (uuid.UUID(claims["sub"]), claims[PASSWORD_CLAIM]), float(claims["exp"])
+        return Claims(uuid.UUID(claims["sub"]), claims[PASSWORD_CLAIM]), float(claims["exp"])
 
     def _refuse_if_limited(self, session: Session, *, email: str, client: str | None) -> None:
         window = self._settings.login_window_seconds

@@ -6,22 +6,20 @@ import errno
 import fcntl
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import Final
 
 from app.db.session import DatabaseSessionManager
 from app.schemas.site_export import SiteExportCreate
 from app.schemas.site_transfer import SiteExportQuery
 from app.services.export_formats import kind_of
 from app.services.site_exports import export_sites
+from app.services.site_tables import END, TableWriter, TableWriterError, TableWriterKilledError, pages
 
 PREFIX: Final = "landfall-export-"
-WAIT_SECONDS = 0.2  # between looks at whether the job is still wanted
 LEAST_FREE_BYTES = 1024**2  # with less, a writer that failed has probably failed for that
 
 Progress = Callable[[int], None]
@@ -34,12 +32,22 @@ class ExportFault(Exception):  # noqa: N818 - what is shown of the job; `Landfal
 @contextmanager
 def workplace() -> Iterator[Path]:
     """A temporary directory, locked while it is used: `sweep` knows by that which of them nobody will remove."""
-    with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as name:
-        handle = os.open(name, os.O_RDONLY)
-        try:
+    directory, handle = _locked()
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+        os.close(handle)
+
+
+def _locked() -> tuple[Path, int]:
+    while True:
+        directory = Path(tempfile.mkdtemp(prefix=PREFIX))
+        with suppress(FileNotFoundError):
+            handle = os.open(directory, os.O_RDONLY)
             fcntl.flock(handle, fcntl.LOCK_EX)
-            yield Path(name)
-        finally:
+            if directory.exists():  # until it was locked, another process may have swept it
+                return directory, handle
             os.close(handle)
 
 
@@ -58,7 +66,7 @@ def sweep() -> None:
 def write_export(
     database: DatabaseSessionManager, wanted: SiteExportCreate, directory: Path, *, max_bytes: int, progress: Progress
 ) -> Path:
-    """Write the file; raises `ExportFault`, and whatever `progress` raises to end it."""
+    """Write the file; raises `ExportFault`, `TableWriterKilledError`, and whatever `progress` raises to end it."""
     kind = kind_of(wanted.format)
     path = directory / f"sites.{kind.suffix}"
 
@@ -78,35 +86,22 @@ def write_export(
         watched(0)
     except OSError as error:
         raise _fault(directory, os.strerror(error.errno or errno.EIO), error.errno) from error
+    except TableWriterKilledError:
+        raise
+    except TableWriterError as error:
+        raise _fault(directory, str(error)) from error
     return path
 
 
 def _write_by_gdal(
     database: DatabaseSessionManager, wanted: SiteExportCreate, path: Path, *, driver: str, progress: Progress
 ) -> None:
-    import pyarrow as pa  # an optional package
-
-    from app.services.site_tables import ATTRIBUTES, batches
-
-    command = [sys.executable, "-m", "app.services.ogr_writer", str(path), driver]
-    with (
-        tempfile.TemporaryFile() as complaints,
-        subprocess.Popen(command, stdin=subprocess.PIPE, stderr=complaints) as writer,
-    ):
-        stdin = cast("BinaryIO", writer.stdin)
-        try:
-            with suppress(BrokenPipeError), stdin, pa.ipc.new_stream(stdin, ATTRIBUTES) as stream:
-                for batch in batches(database, wanted, progress=progress):
-                    stream.write_batch(batch.select(ATTRIBUTES.names))
-            while _is_running(writer):
-                progress(0)
-        except BaseException:
-            writer.kill()
-            raise
-        if writer.returncode:
-            complaints.seek(0)
-            lines = complaints.read().decode(errors="replace").strip().splitlines()
-            raise _fault(path.parent, lines[-1] if lines else f"its writer ended with {writer.returncode}")
+    with TableWriter(driver, str(path)) as writer:
+        for page in pages(database, wanted, progress=progress):
+            writer.send(page)
+        writer.send(END)
+        while writer.is_running():
+            progress(0)
 
 
 def _size(directory: Path) -> int:
@@ -115,14 +110,6 @@ def _size(directory: Path) -> int:
         with suppress(FileNotFoundError):  # a temporary one of GDAL's, gone meanwhile
             size += file.stat().st_size
     return size
-
-
-def _is_running(process: subprocess.Popen[bytes]) -> bool:
-    try:
-        process.wait(WAIT_SECONDS)
-    except subprocess.TimeoutExpired:
-        return True
-    return False
 
 
 def _fault(directory: Path, reason: str, code: int | None = None) -> ExportFault:

@@ -13,19 +13,25 @@ CSV = "text/csv; charset=utf-8"
 
 @dataclass(frozen=True, kw_only=True)
 class FileKind:
-    """A format's media type and suffix; `driver` is GDAL's name where GDAL writes it."""
+    """A format's media type and suffix; `driver` is GDAL's name where GDAL writes it.
+
+    What `is_packed` is compressed in itself.
+    """
 
     media_type: str
     suffix: str
     needs: tuple[str, ...] = ()
     driver: str | None = None
+    is_packed: bool = False
 
 
 KINDS: dict[JobFormat, FileKind] = {
     "geojson": FileKind(media_type="application/geo+json", suffix="geojson"),
     "geojsonseq": FileKind(media_type="application/geo+json-seq", suffix="geojsons"),
     "csv": FileKind(media_type=CSV, suffix="csv"),
-    "geoparquet": FileKind(media_type="application/vnd.apache.parquet", suffix="parquet", needs=("pyarrow",)),
+    "geoparquet": FileKind(
+        media_type="application/vnd.apache.parquet", suffix="parquet", needs=("pyarrow",), is_packed=True
+    ),
     "geopackage": FileKind(
         media_type="application/geopackage+sqlite3", suffix="gpkg", needs=("pyarrow", "pyogrio"), driver="GPKG"
     ),
@@ -37,7 +43,11 @@ KINDS: dict[JobFormat, FileKind] = {
 
 def kind_of(name: JobFormat) -> FileKind:
     """Raises `FormatUnavailableError` where the packages that write it are not installed."""
-    kind = KINDS[name]
-    if any(find_spec(package) is None for package in kind.needs):
+    if name in unwritable():
         raise FormatUnavailableError(format=name)
-    return kind
+    return KINDS[name]
+
+
+def unwritable() -> list[JobFormat]:
+    """The formats whose packages are not installed."""
+    return [name for name, kind in KINDS.items() if any(find_spec(package) is None for package in kind.needs)]

@@ -27,11 +27,12 @@ from app.queries.site_exports import (
     find_expired_exports,
     has_due_export,
     lock_due_export,
+    lock_untaken_exports,
 )
 from app.queries.sites import fetch_site_rows
 from app.schemas.site_export import SiteExportCreate, SiteExportListQuery
 from app.services.changes import Actor, Once, audit, lock, once
-from app.services.export_formats import KINDS, kind_of
+from app.services.export_formats import KINDS, kind_of, unwritable
 from app.services.sites import wanted
 from app.settings import ExportsSettings
 
@@ -49,7 +50,11 @@ class Claim:
     token: uuid.UUID
     attempt: int
     wanted: SiteExportCreate
-    key: str
+
+    @property
+    def key(self) -> str:
+        """No other attempt's: who lost the job while the file was on its way overwrites none."""
+        return f"exports/{self.id}/{self.token}.{KINDS[self.wanted.format].suffix}"
 
 
 class ExportJobs:
@@ -111,7 +116,7 @@ class ExportJobs:
         """Forget a job and its file; who is writing it notices."""
         with session.begin():
             job = _own(lock(session, EXPORT, job_id), job_id, actor)
-            # Kept for the reaper: the store may be away, and who writes the file may bring it back.
+            # Kept for the reaper: the store may be away.
             session.merge(DeletedObject(storage_key=_key(job), deleted_at=datetime.now(UTC)))
             session.delete(job)
             audit(session, actor, "site.export.delete", job_id)
@@ -121,9 +126,12 @@ class ExportJobs:
             logger.warning("The file of the export %s stays until the reaper runs: %s", job_id, why(error))
 
     def reap(self, session: Session, *, actor: Actor) -> int:
-        """Delete what has expired, files first; says how many."""
+        """Delete what has expired, files first; says how many. What nobody took for as long has failed."""
+        now = datetime.now(UTC)
         with session.begin():
-            expired = find_expired_exports(session, now=datetime.now(UTC))
+            for job in lock_untaken_exports(session, before=now - self._settings.kept_seconds):
+                self._end(job, failure=f"No process of this installation has begun it: can one write {job.format}?")
+            expired = find_expired_exports(session, now=now)
         for job_id in expired:
             with suppress(NotFoundError):  # deleted before its turn came
                 self.delete(session, job_id, actor=actor)
@@ -131,13 +139,15 @@ class ExportJobs:
 
     def claim(self, database: DatabaseSessionManager) -> Claim | None:
         """Take a job that nobody has, or whose process has not renewed its lease."""
+        others = unwritable()  # by this process, that is; a deployment that is being updated may have another
         while True:
             now = datetime.now(UTC)
             with database.reading() as connection:
-                if not has_due_export(connection, now=now):  # most often; on SQLite a lock would keep writers out
+                # Most often; on SQLite a lock would keep writers out.
+                if not has_due_export(connection, now=now, others=others):
                     return None
             with database.session() as session, session.begin():
-                job = lock_due_export(session, now=now)
+                job = lock_due_export(session, now=now, others=others)
                 if job is None:
                     return None
                 try:
@@ -153,11 +163,12 @@ class ExportJobs:
                 job.state, job.claim = ExportState.RUNNING, uuid.uuid4()
                 job.attempts += 1
                 job.due_at = now + self._settings.lease_seconds
-                return Claim(id=job.id, token=job.claim, attempt=job.attempts, wanted=asked, key=_key(job))
+                return Claim(id=job.id, token=job.claim, attempt=job.attempts, wanted=asked)
 
     def renew(self, database: DatabaseSessionManager, claim: Claim) -> bool:
         """Whether it is still this process's."""
-        return self._change(database, claim, due_at=datetime.now(UTC) + self._settings.lease_seconds)
+        with database.session() as session, session.begin():
+            return _change(session, claim, due_at=datetime.now(UTC) + self._settings.lease_seconds)
 
     def give_back(self, database: DatabaseSessionManager, claim: Claim) -> None:
         """Leave it to another process, as if it had not been begun."""
@@ -178,22 +189,38 @@ class ExportJobs:
                 self._end(job, failure=failure)
 
     def finish(self, database: DatabaseSessionManager, claim: Claim, file: OpenFile, *, size: int, sites: int) -> None:
-        """Store the file and say so; where the job was deleted meanwhile, the file is, too."""
-        self._storage.put_file(claim.key, file, media_type=KINDS[claim.wanted.format].media_type)
+        """Store the file and say so; where the job is this process's no longer, nothing of it stays."""
+        if not self._announce(database, claim):
+            return
+        self._storage.put(claim.key, file, media_type=KINDS[claim.wanted.format].media_type)
         now = datetime.now(UTC)
-        done = self._change(
-            database,
-            claim,
-            state=ExportState.AVAILABLE,
-            claim=None,
-            sites=sites,
-            size_bytes=size,
-            failure=None,
-            finished_at=now,
-            expires_at=now + self._settings.kept_seconds,
-        )
-        if not done and self._is_gone(database, claim):
+        expires_at = now + self._settings.kept_seconds
+        with database.session() as session, session.begin():
+            done = _change(
+                session,
+                claim,
+                state=ExportState.AVAILABLE,
+                claim=None,
+                storage_key=claim.key,
+                sites=sites,
+                size_bytes=size,
+                failure=None,
+                finished_at=now,
+                expires_at=expires_at,
+            )
+            if done:
+                # It stays on the list until then: an older version, after a rollback, knows no other way to the file.
+                session.merge(DeletedObject(storage_key=claim.key, deleted_at=expires_at))
+        if not done:
             self._storage.delete(claim.key)
+
+    def _announce(self, database: DatabaseSessionManager, claim: Claim) -> bool:
+        """Put the file to come on the reaper's list: whenever this process ends, the file is a job's or goes."""
+        now = datetime.now(UTC)
+        with database.session() as session, session.begin():
+            if held := _change(session, claim, due_at=now + self._settings.lease_seconds):
+                session.merge(DeletedObject(storage_key=claim.key, deleted_at=now))
+        return held
 
     def _end(self, job: SiteExport, *, failure: str) -> None:
         now = datetime.now(UTC)
@@ -201,20 +228,17 @@ class ExportJobs:
         job.finished_at, job.expires_at = now, now + self._settings.kept_seconds
 
     def _release(self, database: DatabaseSessionManager, claim: Claim, **values: Any) -> None:
-        self._change(database, claim, state=ExportState.PENDING, claim=None, **values)
-
-    def _change(self, database: DatabaseSessionManager, held: Claim, **values: Any) -> bool:
         with database.session() as session, session.begin():
-            changed = session.execute(update(SiteExport).where(*_held(held)).values(values).returning(SiteExport.id))
-            return changed.first() is not None
-
-    def _is_gone(self, database: DatabaseSessionManager, claim: Claim) -> bool:
-        with database.reading() as connection:
-            return connection.execute(select(SiteExport.id).where(SiteExport.id == claim.id)).first() is None
+            _change(session, claim, state=ExportState.PENDING, claim=None, **values)
 
 
 def _held(claim: Claim) -> tuple[Any, ...]:
     return SiteExport.id == claim.id, SiteExport.claim == claim.token
+
+
+def _change(session: Session, held: Claim, **values: Any) -> bool:
+    changed = session.execute(update(SiteExport).where(*_held(held)).values(values).returning(SiteExport.id))
+    return changed.first() is not None
 
 
 def _own(job: Any, job_id: uuid.UUID, actor: Actor) -> Any:
@@ -234,4 +258,4 @@ def _file_name(job: Any) -> str:
 
 
 def _key(job: Any) -> str:
-    return f"exports/{job.id}/{_file_name(job)}"
+    return job.storage_key or f"exports/{job.id}/{_file_name(job)}"  # where an older version wrote it

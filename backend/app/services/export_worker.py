@@ -16,6 +16,7 @@ from app.db.session import DatabaseSessionManager, why
 from app.errors import DatabaseUnavailableError, LandfallError, UnavailableError
 from app.services.export_files import ExportFault, sweep, workplace, write_export
 from app.services.export_jobs import Claim, ExportJobs
+from app.services.site_tables import TableWriterKilledError
 from app.settings import ExportsSettings
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ class ExportWorker:
         self._changed = Condition()
         self._stopping = Event()
         self._threads: list[Thread] = []
-        self._claims: dict[uuid.UUID, Claim] = {}  # by their tokens
+        self._claims: dict[uuid.UUID, tuple[Claim, Event]] = {}  # by their tokens, with what tells of their loss
 
     def __enter__(self) -> Self:
         self.start()
@@ -65,11 +66,17 @@ class ExportWorker:
         deadline = time.monotonic() + STOP_SECONDS
         for thread in self._threads:
             thread.join(max(0, deadline - time.monotonic()))
-        for claim in list(self._claims.values()):
+        for claim, _ in list(self._claims.values()):
             try:
                 self.jobs.give_back(self._database, claim)
             except Exception as error:  # noqa: BLE001 - the lease passes, and the process still has others to end
                 logger.warning("Export %s stays as it is until its lease is over: %s", claim.id, why(error))
+
+    def drop(self, job_id: uuid.UUID) -> None:
+        """It was deleted; a process that does not hear of it here finds that out by its lease."""
+        for claim, lost in list(self._claims.values()):
+            if claim.id == job_id:
+                lost.set()
 
     def wake(self) -> None:
         """There is a new job."""
@@ -91,8 +98,8 @@ class ExportWorker:
                     self._changed.wait(self._interval)
 
     def _run(self, claim: Claim) -> None:
-        self._claims[claim.token] = claim
         lost, done = Event(), Event()
+        self._claims[claim.token] = claim, lost
         keeper = Thread(target=self._keep, args=(claim, lost, done), name="export lease", daemon=True)
         keeper.start()
         try:
@@ -110,6 +117,9 @@ class ExportWorker:
             self.jobs.give_back(self._database, claim)
         except ExportFault as fault:
             self.jobs.fail(self._database, claim, failure=str(fault))
+        except TableWriterKilledError as error:
+            logger.warning("Export %s is tried again later: %s", claim.id, error)
+            self.jobs.retry(self._database, claim, failure=str(error))
         except (UnavailableError, DBAPIError, PoolTimeoutError) as error:
             # What the driver says, with names and addresses, is for the log.
             failure = (error if isinstance(error, UnavailableError) else DatabaseUnavailableError).title

@@ -10,6 +10,8 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
+from pydantic_core import from_json
+
 from app.errors import FieldProblem, RequestInvalidError, RequestUnreadableError
 
 CHUNK_BYTES = 1024**2
@@ -18,9 +20,9 @@ RECORD_SEPARATOR = b"\x1e"
 CRS84 = re.compile(r"urn:ogc:def:crs:OGC:1\.3:CRS84|(?:urn:ogc:def:crs:)?EPSG:{1,2}4326")
 
 TEMPLATES = (
-    JSON_INVALID := "The JSON does not parse at byte {position}: {reason}.",
+    JSON_INVALID := "The JSON does not parse at byte {position}: {reason}. Is it whole?",
     JSON_UNREADABLE := "The JSON cannot be read: it is nested too deep, or a number in it is too long.",
-    NOT_UTF8 := "This is not UTF-8.",
+    NOT_UTF8 := "This is not UTF-8. Convert it, or unpack it.",
     FEATURE_TOO_LARGE := "A feature may have {limit} characters at most.",
     NOT_A_COLLECTION := "This must be a GeoJSON FeatureCollection: an object with the type and an array of features.",
     CRS_FOREIGN
@@ -104,12 +106,11 @@ class _Collection:
                     self._value()
                 self._next("}")
             self._move(self._at + 1)
+            if kind != "FeatureCollection" or not has_features:  # before what follows: a feature a line begins so
+                raise _not_a_collection(("body",))
             self._expect("")
         except _UnreadableError as error:
             yield Found(Place(index, start), fault=error.problem)
-        else:
-            if kind != "FeatureCollection" or not has_features:
-                raise _not_a_collection(("body",))
 
     def _peek(self) -> str:
         """The next character that is no space; nothing at the end."""
@@ -157,7 +158,7 @@ class _Collection:
         if is_cut and not self._ended:  # it would go on behind the window
             return _fault("feature_too_large", FEATURE_TOO_LARGE, limit=MAX_FEATURE_CHARACTERS)
         self._move(error.pos)
-        return self._invalid(error.msg)
+        return self._invalid(_reason(error))
 
     def _invalid(self, reason: str) -> FieldProblem:
         return _fault("json_invalid", JSON_INVALID, position=self._offset, reason=reason)
@@ -178,6 +179,11 @@ class _Collection:
         except UnicodeDecodeError:
             raise _UnreadableError(_fault("not_utf8", NOT_UTF8)) from None
         self._at = 0
+
+
+def _reason(error: json.JSONDecodeError) -> str:
+    """Without the end of "Unterminated string starting at", which a place is to follow."""
+    return error.msg.removesuffix(" at").removesuffix(" starting")
 
 
 def _not_a_collection(loc: tuple[str, ...]) -> RequestInvalidError:
@@ -237,12 +243,20 @@ def _read_record(record: bytes, place: Place) -> Found:
         fault = _fault("feature_too_large", FEATURE_TOO_LARGE, limit=MAX_FEATURE_CHARACTERS)
     else:
         try:
-            value = json.loads(record.decode())
+            value = _parsed(record)
         except UnicodeDecodeError:
             fault = _fault("not_utf8", NOT_UTF8)
         except json.JSONDecodeError as error:
             position = place.offset + len(error.doc[: error.pos].encode())
-            fault = _fault("json_invalid", JSON_INVALID, position=position, reason=error.msg)
+            fault = _fault("json_invalid", JSON_INVALID, position=position, reason=_reason(error))
         except (RecursionError, ValueError):
             fault = _fault("json_unreadable", JSON_UNREADABLE)
     return Found(place, value, fault)
+
+
+def _parsed(record: bytes) -> Any:
+    """As `json` has it, which takes four times as long, but says what is wrong, and where."""
+    try:
+        return from_json(record)
+    except ValueError:
+        return json.loads(record.decode())

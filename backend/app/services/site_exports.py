@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement
@@ -14,6 +14,7 @@ from app.queries.sites import CSV_COLUMNS, SITE
 from app.schemas.site import SiteListQuery
 from app.schemas.site_transfer import SiteExportQuery
 from app.services.export_formats import kind_of
+from app.services.site_tables import geoparquet
 from app.services.sites import list_sites
 
 PAGE_ROWS = 2500  # some 2 MB; fewer spend more time between queries than in them
@@ -58,7 +59,7 @@ FORMATS = {
 
 def export_sites(
     database: DatabaseSessionManager, query: SiteExportQuery, *, progress: Callable[[int], None] = lambda _sites: None
-) -> Iterator[bytes]:
+) -> Generator[bytes]:
     """The bytes of the file, to be asked for one by one; each page is read by a short transaction of its own.
 
     Sites come in the order in which they were made; `progress` is told how many more there are. What is wrong with the
@@ -66,8 +67,6 @@ def export_sites(
     """
     kind_of(query.format)
     if query.format == "geoparquet":
-        from app.services.site_tables import geoparquet  # an optional package
-
         return geoparquet(database, query, progress=progress)
     chosen = FORMATS[query.format]
     filters = query.model_dump(exclude={"format"})
@@ -83,7 +82,7 @@ def export_sites(
 
 def _written(
     chosen: Format, rows: Rows, read: Callable[[str | None, int], Rows], progress: Callable[[int], None]
-) -> Iterator[bytes]:
+) -> Generator[bytes]:
     if not rows.returned:
         yield (chosen.head + chosen.tail).encode()
         return

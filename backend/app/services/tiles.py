@@ -1,48 +1,84 @@
+"""Vector tiles, each with a strong tag, and those made of late."""
+
 from __future__ import annotations
 
+import gzip
 import hashlib
 from dataclasses import dataclass
 
-from app.db.types import Database, demand_postgis
-from app.errors import NotFoundError
-from app.queries.tiles import Place, fetch_tile, fetch_version
+from cachetools import LRUCache
+
+from app.db.types import Database
+from app.errors import NotFoundError, NotOnSqliteError
+from app.queries.tiles import Place, fetch_tile
 from app.schemas.tile import TileQuery
+from app.settings import TilesSettings
 
 FORMAT = 1  # raised when the same sites make other tiles, so that no client keeps the old ones
+MIN_COMPRESSED_BYTES = 1024  # smaller ones go out in one packet anyway
+# Of a tile of 40 kB, level 1 leaves 42 % in 0.12 ms, level 5 38 % in 0.5 ms.
+COMPRESSION_LEVEL = 1
+ENTRY_BYTES = 500  # what keeping a tile takes beside its content
+ZIPPED = "-gzip"  # the end of a tag: a strong one is of one encoding
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tile:
-    """`content` is empty where the tile has no sites; `tag` is of it and of no other content."""
+    """`content` is empty where the tile has no sites; `tag` is of it and of no other, compressed or not."""
 
     tag: str
     content: bytes
+    is_zipped: bool
+
+    @property
+    def etag(self) -> str:
+        return self.tag + ZIPPED if self.is_zipped else self.tag
 
 
-def find_tag(database: Database, place: Place, query: TileQuery) -> str:
-    """The tag that the tile has now, for next to no work; raises what `read_tile` does."""
-    _check(database, place)
-    return _tag(fetch_version(database), place, query)
+class Tiles:
+    """Keeps the tiles used last: their tags say whether they are still what there is.
+
+    A map that many look at asks for the same few hundred, and PostGIS needs milliseconds of a processor for each.
+    """
+
+    def __init__(self, settings: TilesSettings) -> None:
+        self._kept: LRUCache[tuple[str, bool], Tile] = LRUCache(
+            settings.cache_bytes, getsizeof=lambda tile: len(tile.content) + ENTRY_BYTES
+        )
+
+    def find(self, tag: str, *, zipped: bool) -> Tile | None:
+        """A tile that was made before; called by one thread alone, as `keep` is."""
+        return self._kept.get((tag, zipped))
+
+    def keep(self, tile: Tile, *, zipped: bool) -> None:
+        try:
+            self._kept[tile.tag, zipped] = tile
+        except ValueError:  # larger than all that may be kept
+            return
 
 
-def read_tile(database: Database, place: Place, query: TileQuery) -> Tile:
-    """Raises `NotFoundError` for a place that the zoom has not, and `NotOnSqliteError`."""
-    _check(database, place)
+def make_tile(database: Database, place: Place, query: TileQuery, *, zipped: bool) -> Tile:
+    """The tile as it is now, compressed where that is allowed and saves something."""
     version, content = fetch_tile(database, place, properties=query.names, kinds=query.kind, owner_id=query.owner_id)
-    return Tile(tag=_tag(version, place, query), content=content)
+    is_zipped = zipped and len(content) >= MIN_COMPRESSED_BYTES
+    if is_zipped:
+        content = gzip.compress(content, COMPRESSION_LEVEL, mtime=0)
+    return Tile(tag=tag_of(version, place, query), content=content, is_zipped=is_zipped)
 
 
-def _check(database: Database, place: Place) -> None:
-    demand_tiles(database)
+def check_place(place: Place) -> None:
+    """Raises `NotFoundError` for a place that the zoom has not."""
     if max(place.x, place.y) >= 2**place.zoom:
         raise NotFoundError(noun="tile", id=f"{place.zoom}/{place.x}/{place.y}")
 
 
-def demand_tiles(database: Database) -> None:
+def demand_tiles(*, is_postgresql: bool) -> None:
     """Raises `NotOnSqliteError`."""
-    demand_postgis(database, what="vector tiles")
+    if not is_postgresql:
+        raise NotOnSqliteError(what="vector tiles")
 
 
-def _tag(version: str | None, place: Place, query: TileQuery) -> str:
+def tag_of(version: str | None, place: Place, query: TileQuery) -> str:
+    """The tag of the tile that this version of the sites makes."""
     parts = (FORMAT, version, place, query.names, sorted(query.kind), query.owner_id)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]

@@ -18,6 +18,7 @@ from benchmarks.support.generator import Plan, Shot, generate
 from tests.support.postgres import PostgresServer
 from tests.support.service import Service
 
+OURS, ANEW = "ours", "anew"  # the names of our sides: the service, and one that keeps no tile it has made
 ITEMS = "/ogc/collections/sites/items"
 CLIENTS = 8
 PATHS = 64  # different ones, where a row asks for places
@@ -105,9 +106,9 @@ class Bench:
 
         return measure
 
-    def floor(self, name: str, path: str) -> Callable[[], float]:
+    def floor(self, name: str, path: str, *, side: str = OURS) -> Callable[[], float]:
         """A measure: how often a second PostgreSQL alone does what our service asks of it for the path."""
-        statements = capture(self.postgres, self.url, lambda: self.get("ours", path), table="sites")
+        statements = capture(self.postgres, self.url, lambda: self.get(side, path), table="sites")
         script = self.directory / f"{name}.sql"
         script.write_text(script_of(statements))
         return lambda: pgbench(self.url, script, seconds=self.seconds)
@@ -117,7 +118,7 @@ class Bench:
         headers = {"Accept-Encoding": "identity", **self.sides[side].headers}
         url = f"http://127.0.0.1:{self.sides[side].port}{path}"
         answer = httpx.get(url, headers=headers, timeout=120, trust_env=False)
-        if side == "ours" and answer.status_code in NOT_SERVED:
+        if side in {OURS, ANEW} and answer.status_code in NOT_SERVED:
             raise NotServedError
         if answer.status_code != 200:
             raise UnfairError(f"{side} answers {answer.status_code} to {path}: {answer.text[:200]}")

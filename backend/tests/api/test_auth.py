@@ -189,8 +189,16 @@ def statuses(caller: Caller, document: Document, *, needed: str | None = None) -
     return found
 
 
-def test_every_operation_needs_a_token_but_those_that_are_public(api: Api) -> None:
-    found = statuses(api.anonymous, api.document)
+def forged(caller: Caller) -> dict[str, str]:
+    """A token that is right but for its signature."""
+    head, _, signature = caller.headers["Authorization"].rpartition(".")
+    return {"Authorization": f"{head}.{'B' if signature[0] == 'A' else 'A'}{signature[1:]}"}
+
+
+@pytest.mark.parametrize("token", [{}, {"Authorization": "Bearer nonsense"}, None], ids=["none", "wrong", "forged"])
+def test_every_operation_needs_a_token_but_those_that_are_public(api: Api, token: dict[str, str] | None) -> None:
+    stranger = Caller(client=api.client, headers=forged(api.admin) if token is None else token)
+    found = statuses(stranger, api.document)
     assert len(found) > 25
     assert {name for name, status in found.items() if status != 401} == set()
 

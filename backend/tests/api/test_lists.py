@@ -264,6 +264,17 @@ def test_a_count_is_of_all_matches_on_every_page(api: Api, seven_tasks: list[str
         assert all(page["count"] >= 0 for page in pages)
 
 
+def test_an_estimate_is_not_below_what_the_page_shows(api: Api) -> None:
+    api.editor.create("/tasks", task())
+    with api.app.state.database.engine.begin() as connection:
+        connection.exec_driver_sql("ANALYZE tasks")
+    for _ in range(4):
+        api.editor.create("/tasks", task())
+    whole, part = (api.editor.read("/tasks", params={"count": "estimated", "limit": limit}) for limit in (5, 3))
+    assert whole["count"] >= 5
+    assert part["count"] >= 4
+
+
 def test_a_count_is_made_only_when_asked_for(api: Api, seven_tasks: list[str]) -> None:
     assert api.admin.read("/tasks")["count"] is None
 

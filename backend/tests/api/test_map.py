@@ -47,6 +47,30 @@ def test_a_script_is_sent_as_one(client: TestClient, name: str) -> None:
     assert "javascript" in client.get(f"{LIBRARY}/{name}").headers["content-type"]
 
 
+PACKED, PLAIN = {"Accept-Encoding": "br, gzip"}, {"Accept-Encoding": "identity"}
+
+
+@pytest.mark.parametrize("url", [PAGE, f"{LIBRARY}/maplibre-gl.mjs", f"{PAGE}/static/map/style.css"])
+def test_a_file_is_sent_compressed_to_who_takes_that(client: TestClient, url: str) -> None:
+    packed, plain = client.get(url, headers=PACKED), client.get(url, headers=PLAIN)
+    assert packed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert packed.content == plain.content
+    assert int(packed.headers["content-length"]) < int(plain.headers["content-length"]) / 2
+    for name in ("content-type", "cache-control", "content-security-policy", "last-modified"):
+        assert packed.headers[name] == plain.headers[name], name
+
+
+def test_a_tag_is_of_one_encoding(client: TestClient) -> None:
+    tags = {client.get(PAGE, headers=encoding).headers["etag"]: encoding for encoding in (PACKED, PLAIN)}
+    assert len(tags) == 2
+    for tag, own in tags.items():
+        for asked in (PACKED, PLAIN):
+            answer = client.get(PAGE, headers={"If-None-Match": tag, **asked})
+            assert answer.status_code == (304 if asked is own else 200)
+            assert answer.headers["vary"] == "Accept-Encoding"
+
+
 def test_a_release_of_the_library_is_kept_for_good(client: TestClient) -> None:
     answer = client.get(f"{LIBRARY}/maplibre-gl.css")
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
+from typing import Any
+
 import pytest
 from openapi_spec_validator import validate
 from starlette.routing import Route
@@ -122,6 +125,7 @@ def test_a_media_type_that_there_is_not_is_refused(empty_ogc: Ogc, path: str) ->
     answer = empty_ogc.get(path, accept="application/xml")
     assert problem_of(answer) == (406, "not-acceptable")
     assert "text/html" in answer.json()["detail"]
+    assert answer.headers["Vary"] == "Accept, Accept-Language"
 
 
 @pytest.mark.parametrize("path", [*DOCUMENTS, "/api", "/api.html", ITEMS, f"{ITEMS}/x"])
@@ -157,6 +161,21 @@ def test_the_definition_names_the_token_where_one_is_needed(empty_ogc: Ogc) -> N
     needing = {path for path, operations in empty_ogc.definition["paths"].items() if "security" in operations["get"]}
     assert needing == set(DATA_PATHS)
     assert empty_ogc.definition["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+
+
+@pytest.mark.parametrize("token", [{}, {"Authorization": "Bearer nonsense"}], ids=["none", "wrong"])
+def test_every_operation_on_the_data_needs_a_token(empty_ogc: Ogc, token: dict[str, str]) -> None:
+    refused = set()
+    for path, operations in empty_ogc.definition["paths"].items():
+        for method, operation in operations.items():
+            if "security" not in operation:
+                continue
+            body: dict[str, Any] = {"json": {}} if "requestBody" in operation else {}
+            url = f"{HOST}/ogc{path.replace('{featureId}', str(uuid.UUID(int=7)))}"
+            answer = empty_ogc.api.anonymous.request(method.upper(), url, headers=token, **body)
+            assert problem_of(answer) == (401, "invalid-token"), (method, path)
+            refused.add((method, path))
+    assert len(refused) == 8
 
 
 def test_all_but_the_data_is_public(empty_ogc: Ogc) -> None:

@@ -9,7 +9,10 @@ from html.parser import HTMLParser
 import pytest
 from typing_extensions import override
 
+from app import messages
+from app.api.ogc import pages
 from app.api.ogc.pages import TEMPLATES
+from app.messages import Language
 from app.messages_de import TEMPLATES as GERMAN
 from tests.support.api import point, problem_of, site
 from tests.support.ogc import HOST, ITEMS, Ogc, meets
@@ -101,6 +104,21 @@ def test_sites_are_a_table_with_paging_links_and_everything_escaped(ogc: Ogc) ->
     assert f"{EVIL}2" in Page(item.text).text
     assert '"coordinates": [2, 50]' in "".join(Page(item.text).text)
     assert "ETag" not in item.headers
+
+
+def test_no_connection_is_held_while_a_page_is_rendered(ogc: Ogc, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = ogc.api.editor.create("/sites", site())
+    held: list[int] = []
+
+    def translate(template: str, language: Language) -> str:
+        held.append(ogc.api.app.state.database.engine.pool.checkedout())
+        return messages.translate(template, language)
+
+    monkeypatch.setattr(pages, "translate", translate)
+    for path in (ITEMS, f"{ITEMS}/{made['id']}"):
+        held.clear()
+        assert ogc.get(path, accept="text/html").status_code == 200
+        assert set(held) == {0}
 
 
 def test_a_page_needs_the_token_as_the_data_does(empty_ogc: Ogc) -> None:

@@ -10,7 +10,7 @@ import pytest
 import shapely
 from shapely.geometry import box, shape
 
-from app.services.geometry import TEMPLATES
+from app.services.geometry_faults import TEMPLATES
 from tests.support.api import Api, problem_of, running, site
 from tests.support.conformance import Document
 from tests.support.counties import County, counties

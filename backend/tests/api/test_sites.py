@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import uuid
+from itertools import chain, pairwise
 from typing import Any
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import InternalError
 
 from tests.support.api import Api, one_database, point, problem_of, site, wrong_fields
 
@@ -50,6 +54,33 @@ def test_every_kind_of_geometry_comes_back_as_it_went_in(api: Api, geometry: dic
 def test_geojson_may_be_sent_by_its_own_media_type(api: Api) -> None:
     answer = api.editor.post("/sites", json=site(), headers={"Content-Type": "application/geo+json"})
     assert answer.status_code == 201
+
+
+WORLD = [[-180, -90], [180, -90], [180, 90], [-180, 90], [-180, -90]]
+LUNE = [[0, -90], [10, -90], [10, 90], [0, 90], [0, -90]]
+MERIDIAN = [[7, -90], [7, 90], [8, 0], [7, -90]]
+HALF_EQUATOR = [[0, 0], [180, 0], [90, 45], [0, 0]]
+
+
+def in_halves(ring: list[list[float]]) -> list[list[float]]:
+    """With a position in the middle of each edge."""
+    middles = [[(lon + to_lon) / 2, (lat + to_lat) / 2] for (lon, lat), (to_lon, to_lat) in pairwise(ring)]
+    return [*chain.from_iterable(zip(ring, middles, strict=False)), ring[0]]
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("ring", [WORLD, LUNE, MERIDIAN, HALF_EQUATOR], ids=["world", "lune", "meridian", "equator"])
+def test_an_edge_between_opposite_places_is_refused_as_postgis_does_and_in_two_parts_it_is_none(
+    api: Api, ring: list[list[float]]
+) -> None:
+    area = text("SELECT ST_Area(geography(ST_GeomFromGeoJSON(:ring)))")
+    with api.app.state.database.engine.connect() as connection, pytest.raises(InternalError, match="Antipodal"):
+        connection.execute(area, {"ring": json.dumps(polygon(ring))})
+    refused = api.editor.post("/sites", json=site(polygon(ring)))
+    assert {error["type"] for error in refused.json()["errors"]} == {"antipodal"}
+
+    api.editor.create("/sites", site(polygon(in_halves(ring))))
+    assert len(api.viewer.listed("/sites", near="5,5,20000000")) == 1
 
 
 @pytest.mark.parametrize(

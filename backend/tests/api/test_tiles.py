@@ -20,6 +20,7 @@ pytestmark = pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 
 SQUARE = [[13.4, 52.5], [13.5, 52.5], [13.5, 52.6], [13.4, 52.6], [13.4, 52.5]]
 HOLE = [[13.43, 52.53], [13.43, 52.57], [13.47, 52.57], [13.47, 52.53], [13.43, 52.53]]
+SITE_AREA = {"type": "Polygon", "coordinates": [[[15, 55], [20, 55], [20, 60], [15, 55]]]}
 ISLAND = [[13.52, 52.5], [13.6, 52.5], [13.6, 52.6], [13.52, 52.5]]
 
 
@@ -114,16 +115,21 @@ def test_of_many_points_a_tile_has_those_that_can_be_seen(api: Api) -> None:
     assert 50 < shapely.get_num_coordinates(drawn) < 250
 
 
-def test_a_tile_with_too_many_sites_has_the_largest(api: Api) -> None:
+def crowd(api: Api, *, place: str) -> None:
+    """One site more than a tile may have, each at a place by its number n; the last has the least id."""
     with api.app.state.database.engine.begin() as connection:
         connection.execute(
             text(
                 "INSERT INTO sites (id, owner_id, name, kind, properties, geom)"
-                " SELECT gen_random_uuid(), :owner, 'small', 'k', '{}',"
-                " ST_SetSRID(ST_Point(n % 300 - 150, n % 140 - 70), 4326) FROM generate_series(0, :count) n"
+                " SELECT ('00000000-0000-4000-8000-' || lpad(to_hex(:count - n), 12, '0'))::uuid, :owner, 'n', 'k',"
+                f" '{{}}', ST_SetSRID(ST_Point({place}), 4326) FROM generate_series(0, :count) n"
             ),
             {"owner": api.editor.id, "count": MAX_FEATURES},
         )
+
+
+def test_a_tile_with_too_many_sites_has_the_largest(api: Api) -> None:
+    crowd(api, place="n % 300 - 150, n % 140 - 70")
     api.editor.create("/sites", site(circle((0, 0, 0), 2048, 2048, 500), name="large"))
     api.editor.create("/sites", site(circle((0, 0, 0), 1000, 2048, 300), name="middle"))
     found = [feature["properties"]["name"] for feature in features(api, (0, 0, 0))]
@@ -132,15 +138,7 @@ def test_a_tile_with_too_many_sites_has_the_largest(api: Api) -> None:
 
 
 def test_a_deep_tile_of_too_many_has_the_same_ones_each_time(api: Api) -> None:
-    with api.app.state.database.engine.begin() as connection:
-        connection.execute(
-            text(
-                "INSERT INTO sites (id, owner_id, name, kind, properties, geom)"
-                " SELECT ('00000000-0000-4000-8000-' || lpad(to_hex(:count - n), 12, '0'))::uuid, :owner, 'n', 'k',"
-                " '{}', ST_SetSRID(ST_Point(13.4 + n * 1e-8, 52.5), 4326) FROM generate_series(0, :count) n"
-            ),
-            {"owner": api.editor.id, "count": MAX_FEATURES},
-        )
+    crowd(api, place="13.4 + n * 1e-8, 52.5")
     ids = {feature["properties"]["id"] for feature in features(api, BERLIN)}
     assert (len(ids), max(ids)) == (MAX_FEATURES, f"00000000-0000-4000-8000-{MAX_FEATURES - 1:012x}")
 
@@ -219,6 +217,45 @@ def test_tilejson_says_where_tiles_of_the_same_parameters_are(api: Api) -> None:
     assert (described["minzoom"], described["maxzoom"], described["attribution"]) == (0, 22, "")
     ((layer),) = described["vector_layers"]
     assert (layer["id"], set(layer["fields"])) == ("sites", {"id", "version"})
+
+
+WORLD = [-180, -85.051129, 180, 85.051129]
+
+
+def bounds(api: Api, **params: Any) -> list[float]:
+    found: list[float] = api.viewer.read(f"{TILES}/tilejson.json", params=params)["bounds"]
+    return found
+
+
+def test_tilejson_says_where_the_sites_are(api: Api) -> None:
+    assert bounds(api) == WORLD
+    api.editor.create("/sites", site(point(13.4, 52.5)))
+    assert bounds(api) == pytest.approx([13.4, 52.5, 13.4, 52.5], abs=1e-5)
+    with api.app.state.database.engine.begin() as connection:
+        connection.exec_driver_sql("ANALYZE sites")  # they come from what is, and not from what statistics have seen
+    api.editor.create("/sites", site(SITE_AREA))
+    west, south, east, north = bounds(api)
+    assert (west, south, east, north) == pytest.approx((13.4, 52.5, 20, 60), abs=1e-5)
+    assert west <= 13.4
+    assert south <= 52.5
+    assert east >= 20
+    assert north >= 60
+
+
+def test_of_some_of_the_sites_tilejson_does_not_say_where_they_are(api: Api) -> None:
+    api.editor.create("/sites", site())
+    assert bounds(api, kind="pump") == WORLD
+    assert bounds(api, owner_id=api.editor.id) == WORLD
+    assert bounds(api, properties="version") != WORLD
+
+
+def test_the_bounds_end_where_the_map_does(api: Api) -> None:
+    api.editor.create("/sites", site(point(-180, 90)))
+    assert bounds(api) == WORLD
+    api.editor.create("/sites", site(point(180, -90)))
+    assert bounds(api) == WORLD
+    api.editor.create("/sites", site(point(0, 0)))
+    assert bounds(api) == WORLD
 
 
 @pytest.mark.parametrize("path", ["0/0/0.mvt", "tilejson.json"])

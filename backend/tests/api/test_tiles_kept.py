@@ -1,4 +1,4 @@
-"""Vector tiles that a client keeps: tags, 304, compression."""
+"""Vector tiles that a client or the service keeps: tags, 304, compression."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
+from app.services.tiles import ENTRY_BYTES, Tiles
+from app.settings import TilesSettings
 from tests.support.api import Api, site
 from tests.support.tiles import BERLIN, circle, get
 
@@ -82,15 +84,58 @@ def statements(api: Api) -> Iterator[list[str]]:
     event.remove(engine, "before_cursor_execute", note)
 
 
+def looks(ran: list[str]) -> int:
+    """How many of the statements read sites."""
+    return len([statement for statement in ran if "geom" in statement or "FROM sites" in statement])
+
+
 def test_a_client_that_has_the_tile_costs_no_look_at_a_geometry(api: Api) -> None:
     api.editor.create("/sites", site())
     current = tag(api)
+    api.app.state.tiles = Tiles(TilesSettings())  # the service has it no more
     with statements(api) as ran:
         assert get(api.viewer, BERLIN, headers={"If-None-Match": current}).status_code == 304
-    assert [statement for statement in ran if "geom" in statement or "FROM sites" in statement] == []
+    assert looks(ran) == 0
     with statements(api) as ran:
         assert get(api.viewer, BERLIN).status_code == 200
-    assert len([statement for statement in ran if "geom" in statement]) == 1
+    assert looks(ran) == 1
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+def test_a_tile_is_made_once_for_all_until_a_site_changes(api: Api, encoding: str) -> None:
+    for number in range(20):
+        api.editor.create("/sites", site(circle(BERLIN, 200 * number, 2000, 700), name=f"A name {number}"))
+    accepted = {"Accept-Encoding": encoding}
+    first = get(api.viewer, BERLIN, headers=accepted)
+    with statements(api) as ran:
+        again = get(api.editor, BERLIN, headers=accepted)
+        other = get(api.viewer, BERLIN, headers=accepted, properties="")
+    assert (again.content, again.headers["ETag"]) == (first.content, first.headers["ETag"])
+    assert again.headers.get("Content-Encoding") == first.headers.get("Content-Encoding")
+    assert other.content != first.content
+    assert looks(ran) == 1
+    api.editor.create("/sites", site(circle(BERLIN, 1000, 1000, 700), name="new"))
+    changed = get(api.viewer, BERLIN, headers=accepted)
+    assert b"new" in changed.content
+    assert changed.headers["ETag"] != first.headers["ETag"]
+
+
+def test_a_place_without_sites_is_kept_too(api: Api) -> None:
+    get(api.viewer, BERLIN)
+    with statements(api) as ran:
+        assert get(api.viewer, BERLIN).status_code == 204
+    assert looks(ran) == 0
+
+
+@pytest.mark.parametrize(("tiles", "made"), [(2.5, 1), (1.5, 2), (0.5, 2), (0, 2)])
+def test_as_many_tiles_are_kept_as_there_is_room_for(api: Api, tiles: float, made: int) -> None:
+    api.editor.create("/sites", site(circle(BERLIN, 2000, 2000, 700)))
+    each = len(get(api.viewer, BERLIN).content) + ENTRY_BYTES
+    api.app.state.tiles = Tiles(TilesSettings(cache_bytes=int(each * tiles)))
+    with statements(api) as ran:
+        for properties in ("name,kind", "kind", "name,kind"):
+            assert get(api.viewer, BERLIN, properties=properties).status_code == 200
+    assert looks(ran) == 1 + made
 
 
 def test_an_empty_tile_has_a_tag_and_no_content(api: Api) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import resource
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -130,8 +131,8 @@ def test_a_malformed_upload_id_is_an_unknown_upload(storage: LocalStorage, uploa
 
 
 def test_a_key_may_be_the_prefix_of_another(storage: LocalStorage) -> None:
-    storage.put("a", b"1", media_type="text/plain")
-    storage.put("a/b", b"2", media_type="text/plain")
+    storage.put("a", BytesIO(b"1"), media_type="text/plain")
+    storage.put("a/b", BytesIO(b"2"), media_type="text/plain")
 
     storage.delete("a")
 
@@ -210,7 +211,7 @@ def test_completing_leaves_no_part(storage: LocalStorage, directory: Path) -> No
 
 
 def test_a_sha256_counts_only_for_the_file_that_it_was_taken_of(storage: LocalStorage, directory: Path) -> None:
-    storage.put(KEY, DATA, media_type="text/plain")
+    storage.put(KEY, BytesIO(DATA), media_type="text/plain")
     other = directory / "other"
     other.write_bytes(b"other")
     other.replace(directory / "objects" / "artifacts~1")
@@ -249,7 +250,7 @@ def test_a_write_that_the_system_refuses_is_unavailable_and_leaves_no_file(
     resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, hard))
     try:
         with pytest.raises(StorageUnavailableError) as caught:
-            storage.put(KEY, large, media_type="text/plain")
+            storage.put(KEY, BytesIO(large), media_type="text/plain")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from io import BytesIO
 from threading import Thread
 from urllib.parse import parse_qs, urlsplit
 
@@ -107,7 +108,7 @@ def test_urls_name_the_public_endpoint_and_the_bucket_in_the_path() -> None:
 
 
 def test_an_expired_url_is_refused(checking: S3Store) -> None:
-    checking.storage.put("a", b"hello", media_type="text/plain")
+    checking.storage.put("a", BytesIO(b"hello"), media_type="text/plain")
     request = checking.storage.presign_get("a", file_name="a", media_type="text/plain", expires=timedelta(seconds=1))
     deadline = time.monotonic() + 5
     while checking.send(request).accepted:
@@ -126,7 +127,7 @@ def test_wrong_credentials_are_named_without_them(checking_store: ObjectStore) -
 
     assert fault(storage).endswith("the secret key is wrong")
     with pytest.raises(StorageUnavailableError) as caught:
-        storage.put("a", b"hello", media_type="text/plain")
+        storage.put("a", BytesIO(b"hello"), media_type="text/plain")
     assert str(caught.value.__cause__).endswith("the secret key is wrong")
     assert S3_SECRET_KEY not in repr(caught.value.__cause__)
 

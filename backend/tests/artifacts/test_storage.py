@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 
 import pytest
 
@@ -46,7 +47,7 @@ def test_a_store_that_can_be_used_passes_its_check(store: Store) -> None:
 
 
 def test_what_is_put_is_described_and_read_back(store: Store) -> None:
-    store.storage.put(KEY, DATA, media_type="text/plain")
+    store.storage.put(KEY, BytesIO(DATA), media_type="text/plain")
 
     stored = store.storage.stat(KEY)
     assert stored is not None
@@ -61,14 +62,14 @@ def test_an_empty_object_is_an_object(store: Store) -> None:
 
 
 def test_putting_again_replaces(store: Store) -> None:
-    store.storage.put(KEY, b"the old bytes", media_type="text/plain")
-    store.storage.put(KEY, DATA, media_type="text/plain")
+    store.storage.put(KEY, BytesIO(b"the old bytes"), media_type="text/plain")
+    store.storage.put(KEY, BytesIO(DATA), media_type="text/plain")
 
     assert b"".join(store.storage.read(KEY)) == DATA
 
 
 def test_a_large_object_is_read_in_chunks(store: Store) -> None:
-    store.storage.put(KEY, FIRST_PART, media_type="text/plain")
+    store.storage.put(KEY, BytesIO(FIRST_PART), media_type="text/plain")
 
     chunks = list(store.storage.read(KEY))
 
@@ -84,7 +85,7 @@ def test_a_missing_object_is_none_and_cannot_be_read(store: Store) -> None:
 
 
 def test_a_deleted_object_is_gone_and_may_be_deleted_again(store: Store) -> None:
-    store.storage.put(KEY, DATA, media_type="text/plain")
+    store.storage.put(KEY, BytesIO(DATA), media_type="text/plain")
 
     store.storage.delete(KEY)
     store.storage.delete(KEY)
@@ -93,7 +94,7 @@ def test_a_deleted_object_is_gone_and_may_be_deleted_again(store: Store) -> None
 
 
 def test_the_sha256_of_what_was_put_is_known(strict_store: Store) -> None:
-    strict_store.storage.put(KEY, DATA, media_type="text/plain")
+    strict_store.storage.put(KEY, BytesIO(DATA), media_type="text/plain")
 
     assert strict_store.storage.stat(KEY) == StoredObject(size_bytes=len(DATA), sha256=sha256(DATA))
 

@@ -44,11 +44,46 @@ def test_what_is_wrong_is_a_line_each(ready: Run, tmp_path: Path) -> None:
     assert done.exit_code == 1
     first, last = (line for line in done.stderr.splitlines() if not line.startswith("{"))
     assert first.startswith(f"index 3, offset {len(LINES)}, line 4, external_id S-9: properties.name: ")
-    assert last.startswith("landfall: Nothing was imported. Features that are wrong: 1;")
+    assert last == (
+        "landfall: sites.ndjson: nothing was imported. Read as a feature a line, features that are wrong: 1; "
+        "above are 100 faults at most. Mend them, and import it again."
+    )
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
 def test_a_file_or_an_owner_that_is_not_there_is_named(ready: Run, tmp_path: Path) -> None:
-    assert "nothing.geojson" in ready("sites", "import", "nothing.geojson", *OWNER).complaint
+    assert ready("sites", "import", "nothing.geojson", *OWNER).complaint == (
+        "landfall: nothing.geojson: No such file or directory. Name a file that this user may read."
+    )
     (tmp_path / "sites.geojson").write_text(WHOLE)
     assert "no@example.com" in ready("sites", "import", "sites.geojson", "--owner", "no@example.com").complaint
+
+
+BODIES = {
+    "sites.csv": (b"name,lon,lat", "FeatureCollection"),
+    "one.geojson": (LINES.encode(), "For a feature a line, say --sequence."),
+    "plain.geojson.gz": (WHOLE.encode(), "it cannot be unpacked: Not a gzipped file"),
+    "cut.geojson.gz": (gzip.compress(WHOLE.encode())[:-9], "it cannot be unpacked: Compressed file ended"),
+    "packed.geojson": (gzip.compress(WHOLE.encode()), "nothing was imported. Read as a FeatureCollection"),
+}
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+def test_what_is_no_geojson_is_refused_by_its_name_with_what_to_do(ready: Run, tmp_path: Path) -> None:
+    for name, (content, words) in BODIES.items():
+        (tmp_path / name).write_bytes(content)
+        done = ready("sites", "import", name, *OWNER)
+        assert done.exit_code == 1
+        complaint = done.stderr.splitlines()[-1]
+        assert complaint.startswith(f"landfall: {name}: ")
+        assert words in complaint
+        assert "see errors" not in done.stderr
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+def test_half_a_line_is_told_with_its_place(ready: Run) -> None:
+    done = ready("sites", "import", "-", *OWNER, "--sequence", stdin=LINES[:-20])
+    first = next(line for line in done.stderr.splitlines() if line.startswith("index"))
+    start = LINES.rindex("\n", 0, -1) + 1
+    assert first.startswith(f"index 2, offset {start}, line 3: The JSON does not parse at byte ")
+    assert first.endswith(". Is it whole?")

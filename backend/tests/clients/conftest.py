@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Iterator
 
 import pytest
 
 from tests.support.postgres import PostgresServer
-from tests.support.service import Service, prepare
+from tests.support.service import Service, serving
 from tests.support.shapes import Feature, sites, unusual_sites
 from tests.support.token_proxy import TokenProxy, proxying
 
 
 @pytest.fixture(scope="session")
 def service(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    directory = tmp_path_factory.mktemp("clients")
-    name = f"landfall_clients_{uuid.uuid4().hex[:8]}"
-    url = postgres.create_database(name)
-    prepare(url, directory)
-    service = Service(directory=directory, environment={"DATABASE_URL": url, "LISTEN_TRUSTED_PROXIES": "127.0.0.1"})
-    service.start()
-    headers = {"Content-Type": "application/geo+json", **service.authorization}
-    with service.client() as client:
-        for part in (sites(), unusual_sites()):  # apart, so that the unusual ones are on the last pages
-            body = json.dumps({"type": "FeatureCollection", "features": part})
-            answer = client.post("/api/v1/sites/import", content=body, headers=headers)
-            assert answer.json()["created"] == len(part), answer.text
-    yield service
-    service.stop()
-    postgres.drop_database(name)
+    with serving(postgres, tmp_path_factory.mktemp("clients"), LISTEN_TRUSTED_PROXIES="127.0.0.1") as service:
+        headers = {"Content-Type": "application/geo+json", **service.authorization}
+        with service.client() as client:
+            for part in (sites(), unusual_sites()):  # apart, so that the unusual ones are on the last pages
+                body = json.dumps({"type": "FeatureCollection", "features": part})
+                answer = client.post("/api/v1/sites/import", content=body, headers=headers)
+                assert answer.json()["created"] == len(part), answer.text
+        yield service
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from app.artifacts.local import LocalStorage
 from app.db import migrate
 from app.db.schema_state import BACKEND, alembic_config
 from app.db.session import DatabaseSessionManager
+from app.models import SiteExport
 from app.seed import seed
 from app.settings import Settings
 
@@ -132,6 +133,21 @@ def test_uploads_under_way_keep_the_part_size_that_they_were_announced_with(blan
     with engine.connect() as connection:
         kept = connection.scalars(text("SELECT part_size_bytes FROM artifacts ORDER BY storage_key")).all()
     assert kept == [blank.artifacts.part_size_bytes, None, None]
+
+
+def test_an_export_that_an_older_version_does_not_find_is_left_to_the_reaper(blank: Settings, engine: Engine) -> None:
+    migrate.upgrade(blank)
+    with Session(engine) as session:
+        for number, key in enumerate(["exports/1/2.csv", None]):
+            job = SiteExport(format="csv", filters={"number": number}, state="available", storage_key=key)
+            session.add(job)
+        session.commit()
+
+    migrate.downgrade(blank, target="6b2fd94e17c8")
+
+    with engine.connect() as connection:
+        assert connection.scalars(text("SELECT storage_key FROM deleted_objects")).all() == ["exports/1/2.csv"]
+        assert connection.scalar(text("SELECT count(*) FROM site_exports")) == 1
 
 
 def test_going_up_at_head_changes_nothing(blank: Settings, engine: Engine) -> None:

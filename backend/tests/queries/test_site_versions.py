@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, select, text
 from sqlalchemy.orm import Session
 
-from app.queries.tiles import fetch_version
+from app.queries.site_versions import VERSION
 from app.settings import Settings
 
 pytestmark = pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
@@ -44,7 +44,7 @@ def run(connection: Connection, statement: str) -> None:
 
 def version(engine: Engine) -> str | None:
     with Session(engine) as session:
-        return fetch_version(session)
+        return session.scalar(select(VERSION))
 
 
 def slots(engine: Engine) -> int:

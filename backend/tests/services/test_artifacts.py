@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -308,7 +309,7 @@ def test_a_completion_wins_over_the_reaper_and_progress_is_told(yard: Yard) -> N
 def test_bytes_that_a_late_upload_brought_back_are_swept_once_no_upload_can_be_under_way(yard: Yard) -> None:
     artifact_id = yard.uploaded()
     yard.delete(artifact_id)
-    yard.storage.put(key(artifact_id), DATA, media_type="image/jpeg")
+    yard.storage.put(key(artifact_id), BytesIO(DATA), media_type="image/jpeg")
 
     yard.reap()
     assert yard.has_bytes(artifact_id)

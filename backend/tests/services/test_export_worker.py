@@ -3,108 +3,36 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
-import uuid
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select
 
-from app.artifacts.storage import ArtifactStorage
-from app.artifacts.storage_factory import create_storage
-from app.db.session import DatabaseSessionManager
-from app.models import DeletedObject, ExportState, Site, SiteExport
+from app.models import ExportState, SiteExport
 from app.schemas.site_export import SiteExportCreate
-from app.services import site_exports, site_tables
-from app.services.changes import Actor
-from app.services.export_files import PREFIX, ExportFault, sweep, workplace, write_export
-from app.services.export_jobs import MAX_ATTEMPTS, Claim, ExportJobs
-from app.services.export_worker import ExportWorker
-from app.settings import ExportsSettings, Settings
+from app.services import export_worker, site_exports, site_tables
+from app.services.export_files import PREFIX, ExportFault, Progress, sweep, workplace, write_export
+from app.services.export_jobs import MAX_ATTEMPTS
+from app.settings import Settings
 from tests.support.cli import BACKEND
 from tests.support.held_storage import HeldStorage
-from tests.support.secrets import SIGNING_KEY
+from tests.support.processes import table_writers
+from tests.support.shed import LEASE, SITES, Shed, is_, open_shed
 from tests.support.tools import wait_until
-from tests.support.yard import REAPER, open_yard
-
-LEASE = timedelta(seconds=0.3)
-QUIET = timedelta(minutes=1)  # a lease that does not end in a test
-
-
-class Shed:
-    """Jobs on a database and a store, with as many workers as a test starts."""
-
-    def __init__(self, database: DatabaseSessionManager, settings: Settings, actor: Actor) -> None:
-        self.database = database
-        self.actor = actor
-        self.directory = settings.artifacts.directory
-        self.storage = create_storage(settings, signing_key=SIGNING_KEY.encode())
-
-    def jobs(self, *, lease: timedelta = QUIET, storage: Any = None, **options: Any) -> ExportJobs:
-        settings = ExportsSettings(lease_seconds=lease, **options)
-        chosen: ArtifactStorage = storage or self.storage
-        return ExportJobs(chosen, settings, url_expires=timedelta(minutes=1))
-
-    @contextmanager
-    def worker(self, *, lease: timedelta = QUIET, storage: Any = None, **options: Any) -> Iterator[ExportWorker]:
-        jobs = self.jobs(lease=lease, storage=storage, **options)
-        with ExportWorker(jobs, self.database, ExportsSettings(lease_seconds=lease, **options)) as worker:
-            yield worker
-
-    def ask(self, form: str = "csv") -> uuid.UUID:
-        with self.database.session() as session:
-            body = SiteExportCreate.model_validate({"format": form})
-            return self.jobs().create(session, body, actor=self.actor, key=None).id
-
-    def delete(self, job_id: uuid.UUID) -> None:
-        with self.database.session() as session:
-            self.jobs().delete(session, job_id, actor=self.actor)
-
-    def claim(self, **options: Any) -> Claim:
-        claim = self.jobs(**options).claim(self.database)
-        assert claim is not None
-        return claim
-
-    def row(self, job_id: uuid.UUID) -> SiteExport:
-        with self.database.session(read_only=True) as session:
-            row = session.get(SiteExport, job_id)
-            assert row is not None
-            return row
-
-    def wait(self, job_id: uuid.UUID, condition: Callable[[SiteExport], bool], what: str) -> SiteExport:
-        wait_until(lambda: condition(self.row(job_id)), timeout_seconds=20, what=what)
-        return self.row(job_id)
-
-    def ended(self, job_id: uuid.UUID) -> Callable[[], SiteExport]:
-        return lambda: self.wait(job_id, lambda row: row.finished_at is not None, "an end")
-
-    def objects(self) -> list[str]:
-        return [path.name for path in self.directory.glob("objects/*")]
-
-    def change(self, job_id: uuid.UUID, **values: Any) -> None:
-        with self.database.session() as session, session.begin():
-            session.execute(update(SiteExport).where(SiteExport.id == job_id).values(values))
+from tests.support.yard import REAPER
 
 
 @pytest.fixture
 def shed(settings: Settings) -> Iterator[Shed]:
-    with open_yard(settings) as yard:
-        with yard.database.session() as session, session.begin():
-            wkb = bytes.fromhex("0101000000000000000000f03f0000000000000040")
-            for number in range(300):
-                geom: Any = wkb if settings.database.url is None else f"SRID=4326;POINT({number % 180} 2)"
-                site = Site(name=f"Well {number}", kind="well", properties={}, owner_id=yard.actor.id, geom=geom)
-                session.add(site)
-        yield Shed(yard.database, settings, yard.actor)
-
-
-def is_(state: ExportState) -> Callable[[SiteExport], bool]:
-    return lambda row: row.state == state
+    with open_shed(settings) as shed:
+        yield shed
 
 
 def test_a_job_is_one_process_s_at_a_time(shed: Shed) -> None:
@@ -136,7 +64,7 @@ def test_a_job_whose_process_died_is_another_s_when_its_lease_is_over(shed: Shed
 
 def test_a_lease_is_renewed_while_the_job_is_at_work(shed: Shed) -> None:
     job_id = shed.ask()
-    storage = HeldStorage(shed.storage, "put_file")
+    storage = HeldStorage(shed.storage, "put")
     with (
         shed.worker(lease=LEASE, storage=storage),
         storage.held(shed.ended(job_id)),
@@ -178,14 +106,13 @@ def test_a_job_that_is_deleted_at_work_leaves_nothing(
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     job_id = shed.ask(form)
-    storage = HeldStorage(shed.storage, "put_file")
+    storage = HeldStorage(shed.storage, "put")
     with shed.worker(storage=storage) as worker, storage.held(lambda: None):
         shed.delete(job_id)
     wait_until(lambda: not worker._claims and not list(tmp_path.glob(f"{PREFIX}*")), timeout_seconds=10, what="its end")
     assert shed.objects() == []
     with shed.database.session(read_only=True) as session:
         assert session.get(SiteExport, job_id) is None
-        assert session.scalars(select(DeletedObject.storage_key)).one().startswith(f"exports/{job_id}/sites-")
 
 
 @pytest.mark.parametrize("form", ["csv", "geopackage"])
@@ -196,7 +123,7 @@ def test_a_job_that_is_deleted_while_it_is_written_ends_there(
         monkeypatch.setattr(module, "FIRST_ROWS", 1)
         monkeypatch.setattr(module, "PAGE_ROWS", 1)
     job_id = shed.ask(form)
-    stored = HeldStorage(shed.storage, "put_file")
+    stored = HeldStorage(shed.storage, "put")
     with shed.worker(lease=LEASE, storage=stored) as worker:
         shed.wait(job_id, is_(ExportState.RUNNING), "a start")
         shed.delete(job_id)
@@ -237,12 +164,38 @@ def test_a_job_that_a_newer_version_made_ends_and_the_next_one_has_its_turn(shed
     assert failed.failure == "This version of the service does not know what is asked for"
 
 
-@pytest.mark.parametrize("form", ["csv", "geoparquet", "geopackage", "flatgeobuf"])
-def test_a_file_that_becomes_too_large_is_given_up(shed: Shed, form: str) -> None:
-    job_id = shed.ask(form)
+def test_a_job_waits_for_a_process_that_can_write_it(shed: Shed, monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting, other = shed.ask("geoparquet"), shed.ask("csv")
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "pyarrow", None)
+        with shed.worker():
+            shed.wait(other, is_(ExportState.AVAILABLE), "a file")
+        assert shed.jobs().claim(shed.database) is None
+    row = shed.row(waiting)
+    assert (row.state, row.attempts, row.failure) == (ExportState.PENDING, 0, None)
+
+    with shed.worker():
+        assert shed.wait(waiting, is_(ExportState.AVAILABLE), "an end by another process").sites == SITES
+
+
+def test_a_job_that_nobody_takes_as_long_as_a_file_is_kept_has_failed(shed: Shed) -> None:
+    waiting, young = shed.ask("geoparquet"), shed.ask("geoparquet")
+    shed.change(waiting, created_at=datetime.now(UTC) - timedelta(days=1, minutes=1))
+    with shed.database.session() as session:
+        assert shed.jobs().reap(session, actor=REAPER) == 0
+    told = shed.row(waiting)
+    assert told.state == ExportState.FAILED
+    assert told.failure == "No process of this installation has begun it: can one write geoparquet?"
+    assert told.expires_at is not None
+    assert shed.row(young).state == ExportState.PENDING
+
+
+def test_a_file_that_becomes_too_large_is_given_up(shed: Shed) -> None:
+    jobs = [shed.ask(form) for form in ("csv", "geoparquet", "geopackage", "flatgeobuf")]
     with shed.worker(max_bytes=4096):
-        row = shed.wait(job_id, is_(ExportState.FAILED), "an end")
-    assert row.failure == "The file is larger than 4096 bytes: ask for fewer sites, by a filter"
+        rows = [shed.wait(job_id, is_(ExportState.FAILED), "an end") for job_id in jobs]
+    too_large = "The file is larger than 4096 bytes: ask for fewer sites, by a filter"
+    assert {row.format: row.failure for row in rows} == dict.fromkeys((row.format for row in rows), too_large)
     assert shed.objects() == []
 
 
@@ -314,6 +267,52 @@ def test_what_a_killed_process_left_is_swept_and_what_is_at_work_stays(
         sweep()
         assert sorted(tmp_path.iterdir()) == sorted([tmp_path / "another's", directory])
     assert list(tmp_path.iterdir()) == [tmp_path / "another's"]
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("form", ["geoparquet", "geopackage"])
+def test_a_job_whose_writing_process_was_killed_is_tried_again(
+    shed: Shed, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = shed.ask(form)
+
+    def killed(*arguments: Any, progress: Progress, **options: Any) -> Path:
+        def kill(sites: int) -> None:
+            progress(sites)
+            for pid in table_writers():
+                os.kill(pid, signal.SIGKILL)
+
+        return write_export(*arguments, progress=kill, **options)
+
+    with monkeypatch.context() as scarce:
+        scarce.setattr(export_worker, "write_export", killed)
+        with shed.worker(lease=timedelta(seconds=3)):
+            told = shed.wait(job_id, lambda row: row.failure is not None, "a failure")
+    assert (told.state, told.attempts) == (ExportState.PENDING, 1)
+    assert told.failure == "The process that writes it was ended by signal 9; is memory short?"
+    shed.change(job_id, due_at=datetime.now(UTC))
+    with shed.worker():
+        assert shed.wait(job_id, is_(ExportState.AVAILABLE), "a file").sites == SITES
+
+
+@pytest.mark.parametrize("made", [tempfile.mkdtemp, os.open], ids=["before it is open", "before it is locked"])
+def test_a_directory_that_another_process_sweeps_at_its_start_is_made_anew(
+    made: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    def then_swept(*arguments: Any, **options: Any) -> Any:
+        result = made(*arguments, **options)
+        monkeypatch.undo()
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        sweep()
+        return result
+
+    monkeypatch.setattr(sys.modules[made.__module__.replace("posix", "os")], made.__name__, then_swept)
+    with workplace() as directory:
+        (directory / "sites.gpkg").write_text("")
+        sweep()
+        assert (directory / "sites.gpkg").exists()
 
 
 def test_what_has_expired_is_deleted_with_its_file(shed: Shed) -> None:

@@ -17,7 +17,8 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from app.errors import FieldProblem, GeometryInvalidError, RequestInvalidError
-from app.services.geometry import MAX_POSITIONS, TEMPLATES, Fault, parse_bbox, parse_geometry, parse_near
+from app.services.geometry import MAX_POSITIONS, parse_bbox, parse_geometry, parse_near
+from app.services.geometry_faults import TEMPLATES, Fault
 from tests.support.counties import COUNTY_COUNT, counties
 
 LOC = ("body", "geometry")

@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +24,7 @@ from app.schemas.user import UserCreate
 from app.services.changes import Actor
 from app.services.users import create_user
 from tests.support.object_store import REGION, ObjectStore
+from tests.support.postgres import PostgresServer
 from tests.support.secrets import SIGNING_KEY, USER_PASSWORD
 from tests.support.settings import make_settings
 from tests.support.tools import free_port, wait_until
@@ -127,6 +130,20 @@ class Service:
                 return client.get("/healthz").status_code == 200
         except httpx.TransportError:
             return False
+
+
+@contextmanager
+def serving(postgres: PostgresServer, directory: Path, **environment: str) -> Iterator[Service]:
+    """A service with a database of its own, prepared; both are gone after the block."""
+    name = f"landfall_{uuid.uuid4().hex[:8]}"
+    url = postgres.create_database(name)
+    prepare(url, directory)
+    service = Service(directory=directory, environment={"DATABASE_URL": url, **environment})
+    try:
+        yield service.start()
+    finally:
+        service.stop()
+        postgres.drop_database(name)
 
 
 def prepare(database_url: str, directory: Path) -> None:

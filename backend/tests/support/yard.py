@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ class Yard:
         """An artifact whose bytes are there, and which nobody has completed."""
         artifact_id = self.announce(data)
         if len(data) < self.settings.multipart_threshold_bytes:
-            self.storage.put(key(artifact_id), data, media_type="image/jpeg")
+            self.storage.put(key(artifact_id), BytesIO(data), media_type="image/jpeg")
         else:
             assert isinstance(self.storage, LocalStorage)
             upload = self.storage.open_upload(

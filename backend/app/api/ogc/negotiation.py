@@ -17,6 +17,7 @@ from app.schemas.common import Input
 from app.schemas.feature import DocumentQuery
 
 HTML = "text/html"
+VARY = {"Vary": "Accept, Accept-Language"}
 
 Query = TypeVar("Query", bound=Input)
 
@@ -46,7 +47,7 @@ def wants_html(request: Request, query: DocumentQuery, *json_types: str) -> bool
     # The header may stand there several times; a client that sends none takes anything.
     chosen = _best(",".join(request.headers.getlist("accept")) or "*/*", (*json_types, HTML))
     if chosen is None:
-        raise NotAcceptableError(offered=", ".join((*json_types, HTML)))
+        raise NotAcceptableError(offered=", ".join((*json_types, HTML)), headers=VARY)
     return chosen == HTML
 
 

@@ -13,7 +13,7 @@ from app.api.ogc import openapi_writes, schemas
 from app.api.ogc.documents import DESCRIPTION, TITLE
 from app.api.ogc.links import OPENAPI, ROOT, SCHEMA, origin
 from app.api.ogc.negotiation import HTML
-from app.api.ogc.openapi_writes import CONTENT_CRS, ETAG
+from app.api.ogc.openapi_writes import CONTENT_CRS, ETAG, parameter
 from app.api.problems import problem_responses
 from app.errors import (
     CrsOutOfRangeError,
@@ -123,7 +123,7 @@ def _operation(
         "operationId": name,
         "summary": summary,
         "tags": ["Documents"],
-        "parameters": [{"$ref": f"#/components/parameters/{parameter}"} for parameter in parameters],
+        "parameters": [{"$ref": f"#/components/parameters/{each}"} for each in parameters],
         "responses": {"200": {"description": summary, "content": content}, **problems},
     }
 
@@ -132,20 +132,8 @@ def _schema(name: str) -> Part:
     return {"schema": {"$ref": f"#/components/schemas/{name}"}}
 
 
-def _parameter(name: str, description: str, **schema: Any) -> Part:
-    return {
-        "name": name,
-        "in": "query",
-        "description": description,
-        "required": False,
-        "schema": schema,
-        "style": "form",
-        "explode": False,
-    }
-
-
 def _system(name: str, description: str, systems: Iterable[str] = SYSTEMS) -> Part:
-    return _parameter(name, description, type="string", format="uri", enum=list(systems), default=CRS84.uri)
+    return parameter(name, description, format="uri", enum=list(systems), default=CRS84.uri)
 
 
 # Each property with a simple value is a parameter too.
@@ -155,7 +143,7 @@ ITEMS_PARAMETERS = (
     "f",
 )  # fmt: skip
 _PARAMETERS: tuple[Part, ...] = (
-    _parameter(
+    parameter(
         "limit",
         "Sites in a page; more than the maximum are the maximum.",
         type="integer",
@@ -163,15 +151,14 @@ _PARAMETERS: tuple[Part, ...] = (
         maximum=MAX_LIMIT,
         default=100,
     ),
-    _parameter("cursor", "Where the page starts: follow the links next and prev.", type="string", maxLength=2000),
-    _parameter(
+    parameter("cursor", "Where the page starts: follow the links next and prev.", maxLength=2000),
+    parameter(
         "count",
         "Whether numberMatched is given: estimated is the planner's guess, and quick.",
-        type="string",
         enum=["none", "estimated", "exact"],
         default="none",
     ),
-    _parameter(
+    parameter(
         "bbox",
         "Sites that meet this box: the lower corner, then the upper, in the order of the system's axes. "
         "Of six numbers the third and the sixth, heights, are passed over. In degrees a western side that is "
@@ -183,34 +170,25 @@ _PARAMETERS: tuple[Part, ...] = (
     ),
     _system("bbox-crs", "The system of the box."),
     _system("crs", "The system of the coordinates in the answer."),
-    _parameter(
+    parameter(
         "datetime",
         "Sites whose last change (updated_at) was at this time, or within this interval, of which one end may "
         "be open: `2026-11-30T08:00:00Z`, `2026-11-30T08:00:00Z/..`.",
-        type="string",
     ),
-    _parameter(
+    parameter(
         "filter",
         "Sites for which this condition in CQL2 is true; it may name the properties that /collections/sites/queryables "
         "lists: `kind = 'pump' AND updated_at > DATE('2026-11-30')`.",
-        type="string",
     ),
-    _parameter(
+    parameter(
         "filter-lang",
         "The filter's encoding.",
-        type="string",
         enum=list(get_args(FilterLang)),
         default="cql2-text",
     ),
     _system("filter-crs", "The system of the coordinates in the filter.", FILTER_SYSTEMS),
-    *(_parameter(name, f"Sites with this {name}.", **schema) for name, schema in SIMPLE.items()),
-    _parameter("f", "The answer's format; wins over Accept.", type="string", enum=["json", "html"]),
-    {
-        "name": "featureId",
-        "in": "path",
-        "description": "The site's id.",
-        "required": True,
-        "schema": {"type": "string"},
-    },
+    *(parameter(name, f"Sites with this {name}.", **schema) for name, schema in SIMPLE.items()),
+    parameter("f", "The answer's format; wins over Accept.", enum=["json", "html"]),
+    parameter("featureId", "The site's id.", where="path"),
 )
-PARAMETERS = {str(parameter["name"]): parameter for parameter in _PARAMETERS}
+PARAMETERS = {str(each["name"]): each for each in _PARAMETERS}

@@ -21,20 +21,35 @@ SITE: Part = {GEOJSON: {"schema": {"$ref": "#/components/schemas/Site"}}}
 SITE_ERRORS = (ConflictError, GeometryInvalidError)
 
 
-def _header(name: str, description: str, **schema: Any) -> Part:
+def parameter(name: str, description: str, *, where: str = "query", **schema: Any) -> Part:
     return {
         "name": name,
-        "in": "header",
+        "in": where,
         "description": description,
-        "required": False,
+        "required": where == "path",
         "schema": {**TEXT, **schema},
+        "style": "form" if where == "query" else "simple",
+        "explode": False,
     }
 
 
 _HEADERS = (
-    _header("If-Match", "The version that is meant, by its ETag; another one is left as it is: 412.", maxLength=1000),
-    _header("Idempotency-Key", "Makes a repeated request safe for 24 hours.", minLength=1, maxLength=200),
-    _header("Content-Crs", f"The system of the coordinates in the body: <{CRS84.uri}>, and no other."),
+    parameter(
+        "If-Match",
+        "The version that is meant, by its ETag; another one is left as it is: 412.",
+        where="header",
+        maxLength=1000,
+    ),
+    parameter(
+        "Idempotency-Key",
+        "Makes a repeated request safe for 24 hours.",
+        where="header",
+        minLength=1,
+        maxLength=200,
+    ),
+    parameter(
+        "Content-Crs", f"The system of the coordinates in the body: <{CRS84.uri}>, and no other.", where="header"
+    ),
 )
 HEADERS = {str(header["name"]): header for header in _HEADERS}
 
@@ -104,7 +119,7 @@ def _operation(
         "summary": summary,
         "tags": ["Features"],
         "security": [{"bearer": []}],
-        "parameters": [{"$ref": f"#/components/parameters/{parameter}"} for parameter in parameters],
+        "parameters": [{"$ref": f"#/components/parameters/{each}"} for each in parameters],
         **({"requestBody": body} if body else {}),
         "responses": answers | {str(status): response for status, response in problems.items()},
     }

@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import Request, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from app.api.ogc.negotiation import HTML
+from app.api.ogc.negotiation import HTML, VARY
 from app.messages import translate
 from app.middleware.problems import language_of
 
@@ -56,6 +56,6 @@ def render(page: str, request: Request, content: dict[str, Any]) -> Response:
         "Content-Security-Policy": _policy(),
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "same-origin",
-        "Vary": "Accept, Accept-Language",
+        **VARY,
     }
     return Response(text, media_type=HTML, headers=headers)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastapi import Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
@@ -13,7 +14,7 @@ from starlette.types import Scope
 from app.api.answers import GEOJSON, JSON, resource
 from app.api.ogc import documents, features, openapi, pages
 from app.api.ogc.links import COLLECTIONS, ITEMS, OPENAPI, QUERYABLES, ROOT, SCHEMA, SITES
-from app.api.ogc.negotiation import HTML, parameters, site_id, wants_html
+from app.api.ogc.negotiation import HTML, VARY, parameters, site_id, wants_html
 from app.db.types import Database
 from app.deps import viewer_reads
 from app.schemas.common import Input
@@ -22,7 +23,7 @@ from app.schemas.feature import DocumentQuery, FeatureListQuery, FeatureQuery
 from app.services import features as service
 from app.services.changes import Actor
 
-VARY = {"Vary": "Accept, Accept-Language"}
+Answered = Response | Callable[[], Response]
 
 
 async def read_landing_page(request: Request) -> Response:
@@ -60,29 +61,35 @@ async def read_queryables(request: Request) -> Response:
 
 
 async def list_features(request: Request) -> Response:
-    def read(database: Database, _: Actor) -> Response:
+    def read(database: Database, _: Actor) -> Answered:
         query = parameters(request, FeatureListQuery)
         as_html = wants_html(request, query, GEOJSON, JSON)
         rows = service.list_features(database, query)
         if as_html:
-            return _in(query.crs, pages.render("items", request, features.page_of_features(rows, request)))
+            return lambda: _in(query.crs, pages.render("items", request, features.page_of_features(rows, request)))
         return _in(query.crs, Response(features.collection_text(rows, request), media_type=GEOJSON, headers=VARY))
 
-    return await viewer_reads(request)(read)
+    return await _answer(request, read)
 
 
 async def read_feature(request: Request) -> Response:
-    def read(database: Database, _: Actor) -> Response:
+    def read(database: Database, _: Actor) -> Answered:
         query = parameters(request, FeatureQuery)
         as_html = wants_html(request, query, GEOJSON, JSON)
         answer = service.read_feature(database, site_id(request.path_params["feature_id"]), crs=query.crs)
         if as_html:
-            return _in(query.crs, pages.render("item", request, features.feature(answer, request)))
+            return lambda: _in(query.crs, pages.render("item", request, features.feature(answer, request)))
         response = resource(answer, request, media_type=GEOJSON, extra=features.links_member(request))
         response.headers.update(VARY)
         return _in(query.crs, response)
 
-    return await viewer_reads(request)(read)
+    return await _answer(request, read)
+
+
+async def _answer(request: Request, read: Callable[[Database, Actor], Answered]) -> Response:
+    """Pages are rendered when the read is over: that takes long, and needs no connection."""
+    answered = await viewer_reads(request)(read)
+    return answered if isinstance(answered, Response) else await run_in_threadpool(answered)
 
 
 def _document(request: Request, make: Callable[[Request, str], dict[str, Any]], *, page: str) -> Response:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from fastapi import APIRouter, Depends, Request, Response
+from sqlalchemy.orm import Session
 
 from app.api.answers import GEOJSON, resource
 from app.api.ogc.links import ITEMS
@@ -17,9 +18,10 @@ from app.queries.json_rows import Answer
 from app.schemas.common import Input
 from app.schemas.crs import CRS84
 from app.schemas.feature import FeaturePatch, FeatureWrite
+from app.schemas.site import SitePatch, SiteWrite
 from app.services import sites as service
 from app.services.auth import may
-from app.services.changes import Actor
+from app.services.changes import Actor, IfMatch
 
 CONTENT_CRS_FOREIGN = "Coordinates are taken as longitude and latitude: leave the header out, or say {known}."
 
@@ -53,18 +55,14 @@ def create_feature(
 def replace_feature(
     request: Request, feature_id: str, body: FeatureWrite, session: DbSession, actor: Editor, if_match: IfMatchHeader
 ) -> Response:
-    with _nothing_matches(request):
-        changed = service.change_site(session, site_id(feature_id), body, actor=actor, if_match=if_match)
-        return _feature(changed, request)
+    return _change(request, feature_id, body, session, actor=actor, if_match=if_match)
 
 
 @router.patch("/{feature_id}", dependencies=[Depends(require_json)])
 def update_feature(
     request: Request, feature_id: str, body: FeaturePatch, session: DbSession, actor: Editor, if_match: IfMatchHeader
 ) -> Response:
-    with _nothing_matches(request):
-        changed = service.change_site(session, site_id(feature_id), body, actor=actor, if_match=if_match)
-        return _feature(changed, request)
+    return _change(request, feature_id, body, session, actor=actor, if_match=if_match)
 
 
 @router.delete("/{feature_id}", status_code=204)
@@ -89,6 +87,14 @@ def _allowed(actor: Actor, *writing: str) -> Response:
     """The methods that the one who asks may use."""
     methods = ["GET", "HEAD", "OPTIONS", *(writing if may(actor, UserRole.EDITOR) else ())]
     return Response(headers={"Allow": ", ".join(sorted(methods))})
+
+
+def _change(
+    request: Request, feature_id: str, body: SiteWrite | SitePatch, session: Session, *, actor: Actor, if_match: IfMatch
+) -> Response:
+    with _nothing_matches(request):
+        changed = service.change_site(session, site_id(feature_id), body, actor=actor, if_match=if_match)
+        return _feature(changed, request)
 
 
 @contextmanager

@@ -10,11 +10,10 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, and_, literal, not_, or_
 
 from app.db.types import UtcDateTime
+from app.schemas.common import DATE, TIMESTAMP
 from app.services.cql2.faults import Fault, Path, refused, show
 from app.services.cql2.operands import Operand, property_operand
 
-DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 ALWAYS = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
 Relation = Callable[[Operand, Operand], ColumnElement[bool]]

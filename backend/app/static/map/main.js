@@ -130,7 +130,8 @@ async function start() {
 
 async function showAll() {
   await refreshList({ everywhere: true });
-  map?.show(list.items);
+  const { text, kind } = wanted();
+  await map?.show(list.items, { isPart: list.next && !text && !kind });
 }
 
 /** Back from the form: with the site as it is now, if there is one, and with what was done to it. */

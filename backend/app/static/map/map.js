@@ -76,6 +76,13 @@ export async function createMap({ onChoose, onPlace, onMoved, onKinds }) {
     if (found) onChoose(found.properties.id);
   }
 
+  /** Goes to the sites or, where they are a part of all, to where all are; tiles tell that, and a list cannot. */
+  async function show(sites, { isPart }) {
+    if (!sites.length) return;
+    const isTold = isPart && map.getSource("sites").type === "vector";
+    map.fitBounds(isTold ? (await describeTiles()).bounds : boundsOf(sites), FIT);
+  }
+
   function noteKinds(found) {
     const before = kinds.size;
     for (const kind of found) kinds.add(kind);
@@ -92,7 +99,7 @@ export async function createMap({ onChoose, onPlace, onMoved, onKinds }) {
     refresh: () => map.getSource("sites").type === "vector" && map.refreshTiles("sites"),
     drawList: (features) => map.getSource("sites")?.setData?.(collection(features)),
     choose: (site) => choose(map, site),
-    show: (sites) => sites.length && map.fitBounds(boundsOf(sites), FIT),
+    show,
     addSites: () => addSites(map, repaint),
     marker: (onDrag) => new Marker(map, onDrag),
   };
@@ -102,7 +109,7 @@ export async function createMap({ onChoose, onPlace, onMoved, onKinds }) {
 async function addSites(map, repaint) {
   if (map.getSource("sites")) return;
   try {
-    const { maxzoom } = await (await request("tiles/sites/tilejson.json")).json();
+    const { maxzoom } = await describeTiles();
     map.addSource("sites", { type: "vector", tiles: [`${BASE}tiles/sites/{z}/{x}/{y}.mvt`], maxzoom });
     siteLayers(true).forEach((layer) => map.addLayer(layer, "chosen-area"));
   } catch (error) {
@@ -113,6 +120,8 @@ async function addSites(map, repaint) {
   }
   repaint();
 }
+
+const describeTiles = async () => (await request("tiles/sites/tilejson.json")).json();
 
 /** As a tile has them: with the id among the properties. */
 function collection(sites) {

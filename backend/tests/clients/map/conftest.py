@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,7 +21,7 @@ from tests.support.api import COMMAND_LINE, point, site
 from tests.support.browser import MapPage, browsing
 from tests.support.postgres import PostgresServer
 from tests.support.secrets import USER_PASSWORD
-from tests.support.service import Service, prepare
+from tests.support.service import Service, serving
 from tests.support.settings import make_settings
 
 STATION, MAST = (13.40, 52.50), (13.46, 52.53)
@@ -47,15 +46,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def map_service(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    directory = tmp_path_factory.mktemp("map")
-    name = f"landfall_map_{uuid.uuid4().hex[:8]}"
-    url = postgres.create_database(name)
-    prepare(url, directory)
-    service = Service(directory=directory, environment={"DATABASE_URL": url})
-    service.start()
-    yield service
-    service.stop()
-    postgres.drop_database(name)
+    with serving(postgres, tmp_path_factory.mktemp("map")) as service:
+        yield service
 
 
 @pytest.fixture

@@ -61,6 +61,18 @@ def test_the_list_follows_the_map_until_it_is_told_not_to(map_page: MapPage) -> 
     map_page.wait_drawn(*NAMES)
 
 
+def test_the_map_opens_on_all_sites_and_not_on_the_newest(map_page: MapPage, editor: httpx.Client) -> None:
+    old, old_name = (2.35, 48.85), "The oldest of many"
+    editor.post("/api/v1/sites", json=site(point(*old), name=old_name)).raise_for_status()
+    many = [site(point(*STATION), name=f"Meter {number}", kind="meter") for number in range(110)]
+    body = json.dumps({"type": "FeatureCollection", "features": many})
+    headers = {"Content-Type": "application/geo+json"}
+    assert editor.post("/api/v1/sites/import", content=body, headers=headers).json()["created"] == 110
+    map_page.start()
+    seen = "(place) => landfall.map.getZoom() > 3 && landfall.map.getBounds().contains(place)"
+    wait_until(lambda: bool(map_page.page.evaluate(seen, list(old))), timeout_seconds=SECONDS, what="the oldest site")
+
+
 def test_a_long_list_comes_in_pages(map_page: MapPage, editor: httpx.Client) -> None:
     many = [site(point(*STATION), name=f"Meter {number}", kind="meter") for number in range(120)]
     body = json.dumps({"type": "FeatureCollection", "features": many})

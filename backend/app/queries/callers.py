@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, null, select
+
+from app.db.types import Database
+from app.models import User
+from app.queries.site_versions import VERSION
+
+_USERS = User.__table__.c
+_CALLERS = select(_USERS.id, _USERS.role, _USERS.password_hash, null().label("version"))
+_VERSIONED = select(_USERS.id, _USERS.role, _USERS.password_hash, VERSION.label("version"))
+_ASKED = _USERS.id.in_(bindparam("ids", expanding=True))
+# Built once: one of them is the first statement of every request.
+CALLERS, VERSIONED = _CALLERS.where(_ASKED), _VERSIONED.where(_ASKED)
+CALLER = _CALLERS.where(_USERS.id == bindparam("id"))
+
+
+class Caller(NamedTuple):
+    """A user as a request has to know them, and which version the sites are of where that was asked."""
+
+    id: uuid.UUID
+    role: str
+    password_hash: str
+    sites_version: str | None
+
+
+def fetch_caller(database: Database, user_id: uuid.UUID) -> Caller | None:
+    row = database.execute(CALLER, {"id": user_id}).first()
+    return None if row is None else Caller(*row)
+
+
+def fetch_callers(
+    database: Database, ids: Collection[uuid.UUID], *, with_version: bool = False
+) -> dict[uuid.UUID, Caller]:
+    """Those that there are, by their ids; all of one moment."""
+    rows = database.execute(VERSIONED if with_version else CALLERS, {"ids": list(ids)})
+    return {row.id: Caller(*row) for row in rows}

@@ -172,17 +172,6 @@ class Reader:
         return await run_in_threadpool(work)
 
 
-async def in_transaction(request: Request, read: Callable[[Connection], T]) -> T:
-    """What is read for who is known already, in a worker thread."""
-    database: DatabaseSessionManager = request.app.state.database
-
-    def work() -> T:
-        with database.reading() as connection:
-            return read(connection)
-
-    return await run_in_threadpool(work)
-
-
 def _reader(role: UserRole) -> Callable[[Request, str | None], Awaitable[Reader]]:
     async def reader(request: Request, token: Annotated[str | None, Depends(token_scheme)]) -> Reader:
         return Reader(request, token, role)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from cachetools import LRUCache
 
-from app.db.types import Database
+from app.db.types import Database, is_postgresql
 from app.errors import NotFoundError, NotOnSqliteError
 from app.queries.tiles import Place, fetch_tile
 from app.schemas.tile import TileQuery
 from app.settings import TilesSettings
 
-FORMAT = 1  # raised when the same sites make other tiles, so that no client keeps the old ones
+FORMAT = 2  # raised when the same sites make other tiles, so that no client keeps the old ones
 MIN_COMPRESSED_BYTES = 1024  # smaller ones go out in one packet anyway
 # Of a tile of 40 kB, level 1 leaves 42 % in 0.12 ms, level 5 38 % in 0.5 ms.
 COMPRESSION_LEVEL = 1
@@ -24,8 +24,12 @@ ZIPPED = "-gzip"  # the end of a tag: a strong one is of one encoding
 
 @dataclass(frozen=True, kw_only=True)
 class Tile:
-    """`content` is empty where the tile has no sites; `tag` is of it and of no other, compressed or not."""
+    """Made of a version of the sites; `content` is empty where it has none of them.
 
+    `tag` is of this tile and of no other, compressed or not.
+    """
+
+    version: str | None
     tag: str
     content: bytes
     is_zipped: bool
@@ -45,12 +49,18 @@ class Tiles:
         self._kept: LRUCache[tuple[str, bool], Tile] = LRUCache(
             settings.cache_bytes, getsizeof=lambda tile: len(tile.content) + ENTRY_BYTES
         )
+        self._version: str | None = None  # of the tile that was made last
+
+    def may_have(self, place: Place, query: TileQuery, *, zipped: bool) -> bool:
+        """Whether a look at the sites' version is worth it; called by one thread alone, as the others are."""
+        return bool(self._kept) and (tag_of(self._version, place, query), zipped) in self._kept
 
     def find(self, tag: str, *, zipped: bool) -> Tile | None:
-        """A tile that was made before; called by one thread alone, as `keep` is."""
+        """A tile that was made before."""
         return self._kept.get((tag, zipped))
 
     def keep(self, tile: Tile, *, zipped: bool) -> None:
+        self._version = tile.version
         try:
             self._kept[tile.tag, zipped] = tile
         except ValueError:  # larger than all that may be kept
@@ -58,16 +68,18 @@ class Tiles:
 
 
 def make_tile(database: Database, place: Place, query: TileQuery, *, zipped: bool) -> Tile:
-    """The tile as it is now, compressed where that is allowed and saves something."""
+    """The tile as it is now, compressed where that is allowed and saves something; raises what `check` does."""
+    check(place, is_postgresql=is_postgresql(database))
     version, content = fetch_tile(database, place, properties=query.names, kinds=query.kind, owner_id=query.owner_id)
     is_zipped = zipped and len(content) >= MIN_COMPRESSED_BYTES
     if is_zipped:
         content = gzip.compress(content, COMPRESSION_LEVEL, mtime=0)
-    return Tile(tag=tag_of(version, place, query), content=content, is_zipped=is_zipped)
+    return Tile(version=version, tag=tag_of(version, place, query), content=content, is_zipped=is_zipped)
 
 
-def check_place(place: Place) -> None:
-    """Raises `NotFoundError` for a place that the zoom has not."""
+def check(place: Place, *, is_postgresql: bool) -> None:
+    """Raises `NotOnSqliteError`, and `NotFoundError` for a place that the zoom has not."""
+    demand_tiles(is_postgresql=is_postgresql)
     if max(place.x, place.y) >= 2**place.zoom:
         raise NotFoundError(noun="tile", id=f"{place.zoom}/{place.x}/{place.y}")
 

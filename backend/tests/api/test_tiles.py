@@ -10,7 +10,7 @@ import shapely
 from shapely.geometry import shape
 from sqlalchemy import text
 
-from app.queries.tiles import MAX_FEATURES
+from app.queries.tiles import MAX_FEATURES, TOLERANCE
 from tests.support.api import Api, point, problem_of, site, wrong_fields
 from tests.support.tiles import BERLIN, EXTENT, TILES, circle, features, get, names, position, to_degrees, to_units
 
@@ -105,14 +105,21 @@ def test_a_site_smaller_than_a_pixel_is_a_point(api: Api) -> None:
     assert shape(small["geometry"]).distance(expected) <= 1
 
 
-def test_of_many_points_a_tile_has_those_that_can_be_seen(api: Api) -> None:
-    ring = [(2048 + 1500 * math.cos(n * math.pi / 500), 2048 + 1500 * math.sin(n * math.pi / 500)) for n in range(1000)]
+@pytest.mark.parametrize(
+    ("points", "radius", "drawn_points"), [(1000, 1500, (50, 110)), (25, 25, (8, 20)), (4, 25, (4, 5))]
+)
+def test_a_tile_has_the_points_that_can_be_seen(
+    api: Api, points: int, radius: int, drawn_points: tuple[int, int]
+) -> None:
+    angles = [n * 2 * math.pi / points for n in range(points)]
+    ring = [(2048 + radius * math.cos(angle), 2048 + radius * math.sin(angle)) for angle in angles]
     geometry = {"type": "Polygon", "coordinates": [[to_degrees(BERLIN, *each) for each in [*ring, ring[0]]]]}
     api.editor.create("/sites", site(geometry))
     (feature,) = features(api)
     drawn = shape(feature["geometry"])
-    assert drawn.hausdorff_distance(to_units(BERLIN, shape(geometry))) <= 2
-    assert 50 < shapely.get_num_coordinates(drawn) < 250
+    assert drawn.hausdorff_distance(to_units(BERLIN, shape(geometry))) <= TOLERANCE + 1  # the grid's rounding
+    least, most = drawn_points
+    assert least <= shapely.get_num_coordinates(drawn) <= most
 
 
 def crowd(api: Api, *, place: str) -> None:

@@ -120,6 +120,17 @@ def test_a_tile_is_made_once_for_all_until_a_site_changes(api: Api, encoding: st
     assert changed.headers["ETag"] != first.headers["ETag"]
 
 
+def test_what_nobody_has_is_made_in_one_go_and_what_is_kept_is_found_by_one_look(api: Api) -> None:
+    api.editor.create("/sites", site())
+    get(api.viewer, (0, 0, 0))  # it is logged in
+    with statements(api) as ran:
+        get(api.viewer, BERLIN)
+    assert [bool(looks([each])) for each in ran] == [False, True]  # who asks, and the tile
+    with statements(api) as ran:
+        get(api.viewer, BERLIN)
+    assert [bool(looks([each])) for each in ran] == [False]  # who asks, with the version
+
+
 def test_a_place_without_sites_is_kept_too(api: Api) -> None:
     get(api.viewer, BERLIN)
     with statements(api) as ran:

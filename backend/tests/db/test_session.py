@@ -188,8 +188,22 @@ def test_a_request_that_leaves_its_transaction_open_is_rolled_back_and_its_conne
 @POSTGRESQL
 def test_the_limits_hold_for_many_rows_as_the_first_statement_too(database: DatabaseSessionManager) -> None:
     rows = [{"email": f"{number}@example.com"} for number in range(3)]
-    with pytest.raises(InternalError, match="read-only transaction"), database.reading() as connection:
-        connection.execute(text("INSERT INTO login_attempts (email) VALUES (:email)"), rows)
+    with pytest.raises(InternalError, match="read-only transaction"), database.session(read_only=True) as session:
+        session.execute(text("INSERT INTO login_attempts (email) VALUES (:email)"), rows)
+
+
+@POSTGRESQL
+def test_what_is_read_has_the_limits_with_each_statement(settings: Settings) -> None:
+    with with_limits(settings, statement_timeout_seconds=timedelta(milliseconds=50)) as database:
+        for _ in range(2):
+            with database.reading() as connection:
+                connection.execute(text("SELECT 1"))
+                with pytest.raises(OperationalError, match="statement timeout"):
+                    connection.execute(text("SELECT pg_sleep(10)"))
+                with pytest.raises(InternalError, match="read-only transaction"):
+                    connection.execute(text("DELETE FROM users"))
+        with database.session() as session, session.begin():
+            assert session.scalar(text("SHOW transaction_read_only")) == "off"
 
 
 @POSTGRESQL

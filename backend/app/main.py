@@ -35,6 +35,7 @@ from app.artifacts.local import LocalStorage
 from app.artifacts.storage_factory import create_storage
 from app.db.schema_state import SchemaInspector
 from app.db.session import DatabaseSessionManager, why
+from app.db.shares import share_out
 from app.errors import DatabaseUnavailableError
 from app.middleware import install_edge
 from app.services.artifacts import ArtifactService
@@ -65,19 +66,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if settings is None:
         settings = load_settings()
         configure_logging(settings)
-    database = DatabaseSessionManager(
-        settings.database, hide_parameters=settings.environment is not Environment.DEVELOPMENT
-    )
-    # Probes have connections of their own: a busy pool is not a database that is away.
-    probe_settings = settings.database.model_copy(update={"pool_size": 2, "max_overflow": 0})
-    probe_database = DatabaseSessionManager(probe_settings, announce=False)
+    database, reads, probe_database = _databases(settings)
     authenticator = Authenticator(settings.auth)
     storage = create_storage(settings, signing_key=authenticator.derive_key("artifact store"))
     artifact_service = ArtifactService(storage, settings.artifacts)
     verifier = Verifier(artifact_service, database)
     schema = SchemaInspector()
     metrics = Metrics(CollectorRegistry())
-    metrics.watch_pool(database.engine.pool)
+    engines = {database.engine, reads.engine}
+    metrics.watch_pools([engine.pool for engine in engines])
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -90,6 +87,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         verifier.stop()
         stop_tracing()
         probe_database.dispose()
+        reads.dispose()
         database.dispose()
 
     app = FastAPI(
@@ -102,6 +100,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.database = database
     app.state.authenticator = authenticator
+    app.state.reads = reads
     app.state.callers = Callers(database, authenticator)
     app.state.tiles = Tiles(settings.tiles)
     app.state.storage = storage
@@ -123,8 +122,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     _include_routes(app)
     problems.install(app)
     install_edge(app, settings=settings, metrics=metrics)
-    stop_tracing = instrument(app, engine=database.engine, settings=settings)
+    stop_tracing = instrument(app, engines=engines, settings=settings)
     return app
+
+
+def _databases(settings: Settings) -> tuple[DatabaseSessionManager, DatabaseSessionManager, DatabaseSessionManager]:
+    """For what changes and what goes on behind, for reads, and for probes; on SQLite the first two are one."""
+    shares = share_out(settings.database)
+    hide_parameters = settings.environment is not Environment.DEVELOPMENT
+    database = reads = DatabaseSessionManager(shares.work, hide_parameters=hide_parameters)
+    if database.is_postgresql:
+        reads = DatabaseSessionManager(shares.reads, hide_parameters=hide_parameters, announce=False, by_loop=True)
+    return database, reads, DatabaseSessionManager(shares.probes, announce=False)
 
 
 def _included() -> list[BaseRoute]:

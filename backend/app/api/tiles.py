@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 from starlette.routing import request_response
 
 from app.api.answers import ETAG_HEADER, GUARDED, READING, documented, takes_gzip
-from app.deps import ETAG, ViewerReads, bearer, identify, token_scheme, viewer_reads
+from app.deps import ETAG, ViewerReads, bearer, identify, token_scheme
 from app.errors import NotOnSqliteError
 from app.queries.tiles import Place
 from app.schemas.common import Input
@@ -47,18 +48,24 @@ async def read_tile(request: Request) -> Response:
     address = _valid(TileAddress, request.path_params, where="path")
     query = _valid(TileQuery, dict(asked) | ({"kind": asked.getlist("kind")} if "kind" in asked else {}), where="query")
     place = Place(zoom=address.z, x=address.x, y=address.y)
-    tiles: service.Tiles = request.app.state.tiles
+    state = request.app.state
+    tiles: service.Tiles = state.tiles
+    claims = state.authenticator.verify(bearer(request))
     zipped, condition = takes_gzip(request), request.headers.get("if-none-match")
-    if condition is not None or tiles.may_have(place, query, zipped=zipped):
+    if condition is not None or tiles.may_have(place, query, zipped=zipped) or not state.database.is_postgresql:
         _, version = await identify(request, bearer(request), with_version=True)
-        service.check(place, is_postgresql=request.app.state.database.is_postgresql)
+        service.check(place, is_postgresql=state.database.is_postgresql)
         tag = service.tag_of(version, place, query)
         if kept := _kept(condition, tag, zipped=zipped):
             return Response(status_code=304, headers={"ETag": f'"{kept}"', **CACHING})
         if tile := tiles.find(tag, zipped=zipped):
             return _answer(tile)
-    # One thread and one connection for who asks and for the tile: a second one took a tenth of the rate.
-    tile = await viewer_reads(request)(lambda database, _: service.make_tile(database, place, query, zipped=zipped))
+    service.check(place, is_postgresql=True)
+    admit = partial(state.authenticator.admit, claims=claims, client=None, request_id=None)
+    make = partial(service.make_tile, place=place, query=query, caller_id=claims.user_id, admit=admit)
+    tile = await state.reads.read(make)
+    if zipped:
+        tile = await service.zipped(tile)
     tiles.keep(tile, zipped=zipped)
     return _answer(tile)
 

@@ -7,7 +7,7 @@ from time import monotonic
 
 from sqlalchemy import QueuePool
 from sqlalchemy.pool import ConnectionPoolEntry
-from sqlalchemy.util.queue import Queue
+from sqlalchemy.util.queue import Queue, QueueCommon
 
 _RETURNED = "landfall.returned"  # key in a connection's info: when it came back, on the monotonic clock
 
@@ -29,7 +29,7 @@ class LingeringPool(QueuePool):
     linger_seconds = 10.0  # longer than the gaps in a busy minute
     # A connection that did its work so lately is taken for alive, and is not asked: another round trip a request.
     trusted_seconds = 1.0
-    _queue_class = _UnboundedQueue
+    _queue_class: type[QueueCommon[ConnectionPoolEntry]] = _UnboundedQueue
     _needed_at = 0.0
 
     def _do_get(self) -> ConnectionPoolEntry:

@@ -6,16 +6,21 @@ import logging
 import random
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
+from anyio.to_thread import run_sync
 from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.dialects import registry
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExecutionContext
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.util import greenlet_spawn
 
+from app.db.loop_dialect import LoopDialect, LoopPool
 from app.db.pool import LingeringPool
 from app.errors import DatabaseUnavailableError
 from app.settings import DatabaseSettings
@@ -31,6 +36,10 @@ _OPENING = "landfall.opening"  # key in a connection's info: what goes out with 
 # A peer that vanished without a word is noticed after 5 + 2 x 2 s, and unsent bytes are given up after 5 s.
 KEEPALIVES = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 2, "tcp_user_timeout": 5000}
 
+T = TypeVar("T")
+
+registry.register(f"postgresql.{LoopDialect.driver}", LoopDialect.__module__, LoopDialect.__name__)
+
 
 class DatabaseSessionManager:
     """Owns one engine and the sessions on it; a context manager, so that scripts dispose of it.
@@ -39,8 +48,17 @@ class DatabaseSessionManager:
     PgBouncer in transaction mode.
     """
 
-    def __init__(self, settings: DatabaseSettings, *, hide_parameters: bool = True, announce: bool = True) -> None:
+    def __init__(
+        self,
+        settings: DatabaseSettings,
+        *,
+        hide_parameters: bool = True,
+        announce: bool = True,
+        by_loop: bool = False,
+    ) -> None:
+        """`by_loop`: for `read` alone, which then needs no thread; on PostgreSQL."""
         self._settings = settings
+        self._by_loop = by_loop
         self.is_postgresql = settings.url is not None
         self._to_announce = announce
         self.engine = self._create_engine(hide_parameters=hide_parameters)
@@ -100,6 +118,15 @@ class DatabaseSessionManager:
         with self._glancer.connect() as connection, connection.begin():
             yield connection
 
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """What `work` gives for a connection as of `reading`: in a thread, or on the loop, where it must not block."""
+
+        def run() -> T:
+            with self.reading() as connection:
+                return work(connection)
+
+        return await (greenlet_spawn(run) if self._by_loop else run_sync(run))
+
     def check(self) -> None:
         """One round trip; raises `DatabaseUnavailableError`, whose cause says why."""
         try:
@@ -125,7 +152,7 @@ class DatabaseSessionManager:
     def _create_engine(self, *, hide_parameters: bool) -> Engine:
         settings = self._settings
         options: dict[str, Any] = {
-            "poolclass": LingeringPool,
+            "poolclass": LoopPool if self._by_loop else LingeringPool,
             "pool_size": settings.pool_size,
             "max_overflow": settings.max_overflow,
             "pool_recycle": settings.pool_recycle_seconds.total_seconds(),
@@ -139,7 +166,10 @@ class DatabaseSessionManager:
         else:
             settings.sqlite_path.parent.mkdir(parents=True, exist_ok=True)
             options["connect_args"] = {"check_same_thread": False, "timeout": SQLITE_BUSY_SECONDS}
-        return create_engine(settings.sqlalchemy_url(), **options)
+        url = settings.sqlalchemy_url()
+        if self._by_loop:
+            return create_async_engine(url.set(drivername=f"postgresql+{LoopDialect.driver}"), **options).sync_engine
+        return create_engine(url, **options)
 
     def _on_connect(self, connection: DBAPIConnection, _record: object) -> None:
         if not self.is_postgresql:

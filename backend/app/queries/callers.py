@@ -17,6 +17,8 @@ _ASKED = _USERS.id.in_(bindparam("ids", expanding=True))
 # Built once: one of them is the first statement of every request.
 CALLERS, VERSIONED = _CALLERS.where(_ASKED), _VERSIONED.where(_ASKED)
 CALLER = _CALLERS.where(_USERS.id == bindparam("id"))
+# For a statement that reads something else by the way.
+VERSIONED_CALLER = _VERSIONED.where(_USERS.id == bindparam("caller_id"))
 
 
 class Caller(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -15,17 +15,18 @@ _BUCKETS_SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 
 
 class _PoolCollector(Collector):
-    """Reads a connection pool at each scrape."""
+    """Reads the connection pools at each scrape."""
 
-    def __init__(self, pool: QueuePool) -> None:
-        self._pool = pool
+    def __init__(self, pools: Sequence[QueuePool]) -> None:
+        self._pools = pools
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        pool = self._pool
-        yield GaugeMetricFamily("database_pool_size", "Connections that the pool keeps", value=pool.size())
-        yield GaugeMetricFamily("database_pool_checked_out", "Connections in use", value=pool.checkedout())
+        size = sum(pool.size() for pool in self._pools)
+        yield GaugeMetricFamily("database_pool_size", "Connections that the pools keep", value=size)
+        in_use = sum(pool.checkedout() for pool in self._pools)
+        yield GaugeMetricFamily("database_pool_checked_out", "Connections in use", value=in_use)
         # SQLAlchemy counts from minus the size, up to the overflow that is open.
-        overflow = max(0, pool.overflow())
+        overflow = sum(max(0, pool.overflow()) for pool in self._pools)
         yield GaugeMetricFamily("database_pool_overflow", "Connections open beyond the size", value=overflow)
 
 
@@ -58,13 +59,13 @@ class Metrics:
     def count_refusal(self, reason: str) -> None:
         self._refused.labels(reason).inc()
 
-    def watch_pool(self, pool: Pool) -> None:
-        """Show the pool's gauges; a pool of another kind than `QueuePool` has nothing to show.
+    def watch_pools(self, pools: Iterable[Pool]) -> None:
+        """Show the pools' gauges, in sum; a pool of another kind than `QueuePool` has nothing to show.
 
         `Engine.dispose` replaces the pool: the gauges go on showing the old one.
         """
-        if isinstance(pool, QueuePool):
-            self._registry.register(_PoolCollector(pool))
+        if shown := [pool for pool in pools if isinstance(pool, QueuePool)]:
+            self._registry.register(_PoolCollector(shown))
 
     def render(self) -> bytes:
         """Everything in the Prometheus text format; its media type is `CONTENT_TYPE`."""

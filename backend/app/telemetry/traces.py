@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from opentelemetry.trace import SpanKind, StatusCode, Tracer
@@ -16,8 +16,8 @@ _EXPORT_TIMEOUT_SECONDS = 5
 _SPAN = "landfall.span"  # key in a connection's info: the span of the statement that it runs
 
 
-def instrument(app: Any, *, engine: Engine, settings: Settings) -> Callable[[], None]:
-    """Trace the requests of a FastAPI application and the queries of its engine; call it before the first request.
+def instrument(app: Any, *, engines: Iterable[Engine], settings: Settings) -> Callable[[], None]:
+    """Trace the requests of a FastAPI application and the queries of its engines; call it before the first request.
 
     Returns what to call at shutdown: it sends what is left, for a few seconds at most. Statements are recorded without
     their parameters. Without `OTEL_EXPORTER_OTLP_ENDPOINT` nothing is imported and nothing happens.
@@ -38,7 +38,8 @@ def instrument(app: Any, *, engine: Engine, settings: Settings) -> Callable[[], 
     FastAPIInstrumentor.instrument_app(
         app, tracer_provider=provider, excluded_urls=_NOT_TRACED, exclude_spans=["receive", "send"]
     )
-    _trace_queries(engine, provider.get_tracer(__name__))
+    for engine in engines:
+        _trace_queries(engine, provider.get_tracer(__name__))
     return provider.shutdown
 
 

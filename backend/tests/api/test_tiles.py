@@ -21,6 +21,10 @@ pytestmark = pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 SQUARE = [[13.4, 52.5], [13.5, 52.5], [13.5, 52.6], [13.4, 52.6], [13.4, 52.5]]
 HOLE = [[13.43, 52.53], [13.43, 52.57], [13.47, 52.57], [13.47, 52.53], [13.43, 52.53]]
 SITE_AREA = {"type": "Polygon", "coordinates": [[[15, 55], [20, 55], [20, 60], [15, 55]]]}
+ROUNDED = math.sqrt(0.5) + 1e-3  # to whole units
+FLAT_UNITS = (
+    1.6  # by which a place may be missed at zoom 10, where degrees are drawn without a projection; a pixel has 8
+)
 ISLAND = [[13.52, 52.5], [13.6, 52.5], [13.6, 52.6], [13.52, 52.5]]
 
 
@@ -39,10 +43,25 @@ ISLAND = [[13.52, 52.5], [13.6, 52.5], [13.6, 52.6], [13.52, 52.5]]
 )
 def test_a_site_is_drawn_where_the_projection_puts_it(api: Api, geometry: dict[str, Any]) -> None:
     api.editor.create("/sites", site(geometry))
-    (feature,) = features(api)
-    assert feature["geometry"]["type"] == geometry["type"]
-    drawn, expected = shape(feature["geometry"]), to_units(BERLIN, shape(geometry))
-    assert drawn.hausdorff_distance(expected) <= math.sqrt(0.5) + 1e-6  # rounded to whole units
+    zoom, x, y = BERLIN
+    for place, flat in ((BERLIN, FLAT_UNITS), ((zoom - 1, x >> 1, y >> 1), 0)):
+        (feature,) = features(api, place)
+        assert feature["geometry"]["type"] == geometry["type"]
+        drawn, expected = shape(feature["geometry"]), to_units(place, shape(geometry))
+        assert drawn.hausdorff_distance(expected) <= ROUNDED + flat
+
+
+@pytest.mark.parametrize("zoom", [9, 10, 11, 12, 16, 22])
+@pytest.mark.parametrize("lat", [84.9, 52.5, 0, -33, -80])
+def test_a_point_is_drawn_nearer_to_its_place_than_can_be_seen(api: Api, zoom: int, lat: float) -> None:
+    column, row = position((zoom, 0, 0), 13.4, lat)
+    place = (zoom, int(column // EXTENT), int(row // EXTENT))
+    points = [to_degrees(place, across, down) for across in (0, 1777, 4095) for down in range(0, 4096, 585)]
+    api.editor.create("/sites", site({"type": "MultiPoint", "coordinates": points}))
+    (feature,) = features(api, place)
+    drawn = shape(feature["geometry"])
+    worst = max(shapely.Point(*position(place, *each)).distance(drawn) for each in points)
+    assert worst <= ROUNDED + (0 if zoom < 10 else FLAT_UNITS / 2 ** (zoom - 10))
 
 
 def test_what_lies_across_an_edge_is_in_both_tiles_and_whole_within_their_buffers(api: Api) -> None:
@@ -52,7 +71,7 @@ def test_what_lies_across_an_edge_is_in_both_tiles_and_whole_within_their_buffer
     for place in (BERLIN, (zoom, x + 1, y)):
         (feature,) = features(api, place)
         seen = to_units(place, shape(across)).intersection(shapely.box(-256, -256, EXTENT + 256, EXTENT + 256))
-        assert shape(feature["geometry"]).hausdorff_distance(seen) <= 1.5
+        assert shape(feature["geometry"]).hausdorff_distance(seen) <= 2 * ROUNDED + FLAT_UNITS
     assert features(api, (zoom, x + 2, y)) == []
 
 

@@ -96,6 +96,7 @@ def service(landfall_url: str, make_service: MakeService, own_checking_store: Ob
     service = make_service(
         DATABASE_URL=landfall_url,
         LISTEN_REQUEST_TIMEOUT_SECONDS=str(REQUEST_TIMEOUT_SECONDS),
+        TILES_CACHE_BYTES="0",
         **store_environment(own_checking_store, own_checking_store.make_bucket()),
     ).start()
     service.wait_ready()
@@ -120,10 +121,13 @@ def test_the_service_outlives_its_database(service: Service, own_postgres: Postg
     def read(client: httpx.Client) -> httpx.Response:
         return client.get("/api/v1/tasks", params={"limit": 5}, headers=headers)
 
+    def draw(client: httpx.Client) -> httpx.Response:
+        return client.get("/tiles/sites/3/4/2.mvt", headers=headers)
+
     def write(client: httpx.Client) -> httpx.Response:
         return client.post("/api/v1/tasks", json={"title": "Written"}, headers=headers)
 
-    life = live_through(service, own_postgres, outage, [read, write])
+    life = live_through(service, own_postgres, outage, [read, write, draw])
     assert_bounded(life)
     assert {outcome.problem for outcome in life.during()} >= {"database-unavailable" if outage is killed else "timeout"}
 

@@ -13,7 +13,7 @@ from app.telemetry.metrics import Metrics
 def test_a_pools_gauges_follow_it(tmp_path: Path) -> None:
     engine = create_engine(f"sqlite:///{tmp_path}/a.sqlite3", pool_size=1, max_overflow=1)
     metrics = Metrics(CollectorRegistry())
-    metrics.watch_pool(engine.pool)
+    metrics.watch_pools([engine.pool])
     with engine.connect(), engine.connect():
         busy = metrics.render().decode()
     idle = metrics.render().decode()
@@ -27,7 +27,7 @@ def test_a_pools_gauges_follow_it(tmp_path: Path) -> None:
 
 def test_a_pool_that_keeps_nothing_shows_nothing() -> None:
     metrics = Metrics(CollectorRegistry())
-    metrics.watch_pool(create_engine("sqlite://", poolclass=NullPool).pool)
+    metrics.watch_pools([create_engine("sqlite://", poolclass=NullPool).pool])
     assert "database_pool" not in metrics.render().decode()
 
 

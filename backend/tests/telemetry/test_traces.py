@@ -38,7 +38,7 @@ def test_requests_and_queries_reach_the_collector_without_parameters_and_tie_to_
 
     app.include_router(router, prefix="/api")
     otel = OtelSettings(exporter_otlp_endpoint=f"http://127.0.0.1:{collector.server_port}")
-    shutdown = instrument(app, engine=engine, settings=make_settings(tmp_path).model_copy(update={"otel": otel}))
+    shutdown = instrument(app, engines=[engine], settings=make_settings(tmp_path).model_copy(update={"otel": otel}))
     with TestClient(app) as client:
         trace_id = client.get("/api/things/a").json()
         client.get("/healthz")
@@ -57,5 +57,5 @@ def test_requests_and_queries_reach_the_collector_without_parameters_and_tie_to_
 
 def test_without_an_endpoint_nothing_is_instrumented(tmp_path: Path) -> None:
     app = FastAPI()
-    instrument(app, engine=create_engine("sqlite://"), settings=make_settings(tmp_path))()
+    instrument(app, engines=[create_engine("sqlite://")], settings=make_settings(tmp_path))()
     assert not hasattr(app, "_is_instrumented_by_opentelemetry")

@@ -69,9 +69,11 @@ class DatabaseSessionManager:
             event.listen(self.engine, "do_executemany", _open)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
         self._reader = self.engine.execution_options(landfall_read_only=True)
-        # What comes in one message is one transaction to PostgreSQL, with its limits in front.
-        options = {"isolation_level": "AUTOCOMMIT"} if self.is_postgresql else {}
-        self._glancer = self._reader.execution_options(**options)
+        self._glancer = self._reader
+        if self.is_postgresql:  # what comes in one message is one transaction, with its limits in front
+            self._glancer = self._reader.execution_options(landfall_one_by_one=True)
+            if not by_loop:  # where there are no others anyway
+                self._glancer = self._glancer.execution_options(isolation_level="AUTOCOMMIT")
 
     def __enter__(self) -> Self:
         return self
@@ -218,8 +220,8 @@ def _take_opening(context: ExecutionContext) -> str | None:
     connection = context.root_connection
     if not connection.in_transaction():  # the dialect's own first look at a server, which has no `info`
         return None
-    is_each_its_own = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
-    opening: str | None = connection.info[_OPENING] if is_each_its_own else connection.info.pop(_OPENING, None)
+    one_by_one = connection.get_execution_options().get("landfall_one_by_one", False)
+    opening: str | None = connection.info[_OPENING] if one_by_one else connection.info.pop(_OPENING, None)
     return opening
 
 

@@ -44,13 +44,17 @@ def test_a_killed_runners_statement_is_ended_before_the_next_run_begins(app: App
 
 def test_runs_at_once_do_each_revision_once(app: Application) -> None:
     app.revision("a1", None, AUDIT, note("a1"))
-    app.revision("b2", "a1", note("b2"), "op.execute('SELECT pg_sleep(0.3)')")
-    with ThreadPoolExecutor(4) as threads:
-        runs = list(threads.map(lambda _: app.run(), range(4)))
+    held = ["import os, time", "while not os.path.exists('go'):", "    time.sleep(0.02)"]
+    app.revision("b2", "a1", note("b2"), *held)
+    started = [app.start() for _ in range(4)]
+    waiting = "waiting for the lock, held by landfall shop/api (user "
+    until(lambda: sum(waiting in run.log.read_text() for run in started) == 3, what="three wait for the fourth")
+    (app.directory / "go").touch()
+    runs = [run.finish() for run in started]
     assert {run.reason for run in runs} == {"UpToDate"}
     assert audited(app) == ["a1", "b2"]
-    waiting = [line for run in runs for line in run.progress if line.startswith("waiting for the lock, held by ")]
-    assert any("landfall shop/api (user " in line and "address 127.0.0.1, pid " in line for line in waiting)
+    lines = [line for run in runs for line in run.progress if line.startswith(waiting)]
+    assert all("address 127.0.0.1, pid " in line for line in lines)
 
 
 ONCE = ["import os", "if not os.path.exists('tried'):", "    open('tried', 'w').close()"]

@@ -24,7 +24,6 @@ from sqlalchemy.orm import Session
 from app.db.session import DatabaseSessionManager
 from app.errors import MediaTypeUnsupportedError, PermissionDeniedError
 from app.models import UserRole
-from app.queries.callers import fetch_caller
 from app.schemas.common import NO_NUL
 from app.services.artifacts import ArtifactService
 from app.services.auth import Authenticator, may
@@ -157,18 +156,10 @@ class Reader:
     role: UserRole
 
     async def __call__(self, read: Callable[[Connection, Actor], T]) -> T:
-        state = self.request.app.state
-        reads: DatabaseSessionManager = state.reads
-        authenticator: Authenticator = state.authenticator
-        client, request = self.request.state.client_address, request_id.get()
-        claims = authenticator.verify(self.token)
-
-        def work(connection: Connection) -> T:
-            caller = fetch_caller(connection, claims.user_id)
-            actor = authenticator.admit(caller, claims, client=client, request_id=request)
-            return read(connection, _permitted(actor, self.role))
-
-        return await reads.read(work)
+        reads: DatabaseSessionManager = self.request.app.state.reads
+        actor, _ = await identify(self.request, self.token)
+        _permitted(actor, self.role)
+        return await reads.read(lambda connection: read(connection, actor))
 
 
 def _reader(role: UserRole) -> Callable[[Request, str | None], Awaitable[Reader]]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, copy_context
+from functools import partial
 from typing import NamedTuple, cast
+
+from sqlalchemy import Connection
 
 from app.db.session import DatabaseSessionManager
 from app.queries.callers import Caller, fetch_callers
@@ -31,11 +33,9 @@ class Callers:
     it matters, dozens share one; a statement each, with its transaction, costs as much as a short request's work.
     """
 
-    def __init__(self, database: DatabaseSessionManager, authenticator: Authenticator) -> None:
-        self._database = database
+    def __init__(self, reads: DatabaseSessionManager, authenticator: Authenticator) -> None:
+        self._reads = reads
         self._authenticator = authenticator
-        # Not the threads of requests, all of which may be at work.
-        self._threads = ThreadPoolExecutor(LOOK_UPS, thread_name_prefix="callers")
         self._waiting: list[_Question] = []
         self._under_way: set[asyncio.Task[None]] = set()
 
@@ -49,7 +49,7 @@ class Callers:
         claims = self._authenticator.verify(token)
         loop = asyncio.get_running_loop()
         question = _Question(
-            claims.user_id, with_version and self._database.is_postgresql, loop.create_future(), copy_context()
+            claims.user_id, with_version and self._reads.is_postgresql, loop.create_future(), copy_context()
         )
         self._waiting.append(question)
         if len(self._under_way) < LOOK_UPS:
@@ -70,7 +70,8 @@ class Callers:
     async def _answer(self, asked: Sequence[_Question]) -> None:
         loop, context = asyncio.get_running_loop(), asked[0].context
         try:
-            found = await loop.run_in_executor(self._threads, context.run, self._look_up, asked)
+            look_up = self._reads.read(partial(_look_up, asked))
+            found = await loop.create_task(look_up, context=context)
         except BaseException as error:
             for question in asked:
                 if not question.answer.done():
@@ -82,8 +83,7 @@ class Callers:
                 if not question.answer.done():  # its request was given up
                     question.answer.set_result(found.get(question.user_id))
 
-    def _look_up(self, asked: Sequence[_Question]) -> dict[uuid.UUID, Caller]:
-        ids = {question.user_id for question in asked}
-        with_version = any(question.with_version for question in asked)
-        with self._database.reading() as connection:
-            return fetch_callers(connection, ids, with_version=with_version)
+
+def _look_up(asked: Sequence[_Question], connection: Connection) -> dict[uuid.UUID, Caller]:
+    with_version = any(question.with_version for question in asked)
+    return fetch_callers(connection, {question.user_id for question in asked}, with_version=with_version)

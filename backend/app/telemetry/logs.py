@@ -91,7 +91,11 @@ def configure_logging(settings: Settings) -> None:
     root.setLevel(max(level, logging.INFO))
     logging.getLogger("app").setLevel(level)
     # At its own DEBUG SQLAlchemy would write the rows of every result.
-    for name in ("sqlalchemy.engine", "app.db.pool"):  # SQLAlchemy names a pool's logger by the class's own module
+    for name in (
+        "sqlalchemy.engine",
+        "app.db.pool",
+        "app.db.loop_dialect",
+    ):  # SQLAlchemy names a pool's logger by the class's own module
         logging.getLogger(name).setLevel(logging.INFO if level == logging.DEBUG else logging.WARNING)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)

@@ -14,7 +14,6 @@ import pytest
 from tests.support.api import PROBLEMS, site
 from tests.support.postgres import PostgresServer
 from tests.support.service import Service, serving
-from tests.support.tools import wait_until
 
 pytestmark = pytest.mark.fault
 
@@ -24,14 +23,16 @@ PATIENCE_SECONDS = 20
 
 @contextmanager
 def beginning(service: Service) -> Iterator[HTTPConnection]:
-    """An import of which half has been sent."""
+    """An import of which half has been sent, and which has its place: only then is it told to go on."""
     connection = HTTPConnection("127.0.0.1", service.port, timeout=PATIENCE_SECONDS)
-    headers = {"Content-Type": "application/geo+json", "Content-Length": str(len(BODY)), **service.authorization}
+    headers = {"Content-Type": "application/geo+json", "Content-Length": str(len(BODY)), "Expect": "100-continue"}
     with closing(connection):
         connection.putrequest("POST", "/api/v1/sites/import")
-        for name, value in headers.items():
+        for name, value in (headers | service.authorization).items():
             connection.putheader(name, value)
-        connection.endheaders(BODY[:20])
+        connection.endheaders()
+        assert connection.sock.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.send(BODY[:20])
         yield connection
 
 
@@ -56,9 +57,8 @@ def test_as_many_imports_come_at_once_as_are_set_and_the_next_is_told_to_wait(
         beginning(service) as first,
         beginning(service) as second,
     ):
-        # What has been sent has not yet arrived.
-        wait_until(lambda: whole(service).status_code == 503, timeout_seconds=PATIENCE_SECONDS, what="a refusal")
         refused = whole(service)
+        assert refused.status_code == 503
         assert refused.json()["type"] == f"{PROBLEMS}overloaded"
         assert int(refused.headers["Retry-After"]) > 0
         with service.client() as client:

@@ -145,11 +145,7 @@ def _permitted(actor: Actor, role: UserRole) -> Actor:
 
 @dataclass(frozen=True)
 class Reader:
-    """Looks up who asks and reads what they ask for, by one connection.
-
-    On PostgreSQL the event loop waits for both. A thread, and the way there and back, would cost a short read as much
-    again; a look-up that is shared with others, two of them.
-    """
+    """Reads for who asks, on PostgreSQL without a thread: what it reads must not block otherwise."""
 
     request: Request
     token: str | None

@@ -89,7 +89,6 @@ def fetch_rows(
     backward = cursor is not None and cursor.backward
     descending = sort.startswith("-") != backward
 
-    matches = select(id_column).where(*where)
     text = as_text(row, is_postgresql=is_postgresql(database)).label("text")
     page = select(text, cast("ColumnElement[Any]", key).label("key"), id_column.label("id"))
     page = page.where(*where).limit(query.limit + 1)
@@ -100,24 +99,29 @@ def fetch_rows(
         page = page.where(here < there if descending else here > there)
     page = page.order_by(key.desc(), id_column.desc()) if descending else page.order_by(key, id_column)
 
-    found = fetch_joined(database, page, limit=query.limit, backward=backward, separator=separator)
+    counted = None
+    if query.count is Count.EXACT:
+        counted = select(func.count()).select_from(select(id_column).where(*where).subquery()).scalar_subquery()
+    found = fetch_joined(
+        database,
+        page,
+        limit=query.limit,
+        backward=backward,
+        separator=separator,
+        counted=counted,
+    )
 
     def edge(of: tuple[Any, uuid.UUID], *, to_prev: bool) -> str:
         return _Cursor(sort=sort, backward=to_prev, value=of[0], id=of[1]).encode()
 
+    count = found.total
+    if query.count is Count.ESTIMATED:
+        count = max(estimated_count(database, select(id_column).where(*where)), found.count + found.more)
     has_next, has_prev = (True, found.more) if backward else (found.more, cursor is not None)
     return Rows(
         text=found.text,
         returned=found.count,
         next=edge(found.last, to_prev=False) if has_next and found.last else None,
         prev=edge(found.first, to_prev=True) if has_prev and found.first else None,
-        count=_count(database, matches, query.count, seen=found.count + found.more),
+        count=count,
     )
-
-
-def _count(database: Database, matches: Any, wanted: Count, *, seen: int) -> int | None:
-    if wanted is Count.NONE:
-        return None
-    if wanted is Count.ESTIMATED:
-        return max(estimated_count(database, matches), seen)
-    return database.scalar(select(func.count()).select_from(matches.subquery())) or 0

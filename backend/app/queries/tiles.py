@@ -25,14 +25,16 @@ PIXELS = 512  # along the edge of a tile on a screen
 MAX_FEATURES = 10_000  # about 1 MB: what a browser takes in without a pause, and 0.2 s of a server
 # From here on a tile of sites is drawn whole; before it holds what is largest, which costs a tenth more.
 SORTED_ZOOMS = range(10)
-# Units by which a line may move when points are left out before it is projected: 3/8 of a pixel, as MapLibre has it for
-# GeoJSON. At zoom 10 a quarter of the time and of the bytes of polygons of 25 points, at 2 000 points a tenth of both.
+# Units by which a line may move when points are left out: 3/8 of a pixel, as MapLibre has it for GeoJSON. At zoom 10 a
+# quarter of the time and of the bytes of polygons of 25 points, at 2 000 points a tenth of both.
 TOLERANCE = 3
 # From here on degrees are drawn as they are, without a projection, which takes an eighth of a tile's time: within a
 # tile its scale is all but straight. At zoom 10 a point is at most 1.6 units, a fifth of a pixel, from its place, and
-# half as far with each further zoom.
+# half as far with each further zoom. What is so high that its edges would bend by a unit is projected all the same.
 FLAT_ZOOM = 10
+FLAT_DEGREES = 1.0  # the most, up to which the bend is about the same everywhere
 CHEBYSHEV = math.sqrt(1 / 8)  # of an edge, from its middle: where the straight line nearest to a parabola meets it
+METRES_AROUND = 2 * math.pi * 6_378_137  # the projection's equator
 POLE = 89.0  # degrees: beyond every tile's buffer; some releases of PROJ refuse to project the pole itself
 FLAT = ("flat_west", "flat_south", "flat_east", "flat_north")  # the parameters of a tile in degrees
 
@@ -60,6 +62,13 @@ class Place:
         far = self._latitude(self.y + 0.5 + CHEBYSHEV)
         middle, half = (near + far) / 2, (near - far) / 2 * 0.5 / CHEBYSHEV
         return self._longitude(self.x), middle - half, self._longitude(self.x + 1), middle + half
+
+    def flat_degrees(self) -> float:
+        """The height up to which an edge that is straight in degrees is straight on the map too, but for a unit."""
+        _, south, _, north = self.envelope()
+        lat = math.radians(min(max(abs(south), abs(north)) + FLAT_DEGREES, POLE))
+        bend = math.tan(lat) / math.cos(lat)
+        return min(FLAT_DEGREES, math.degrees(math.sqrt(8 * 2 * math.pi / (1 << self.zoom) / EXTENT / bend)))
 
     def _longitude(self, column: float) -> float:
         return column / (1 << self.zoom) * 360 - 180
@@ -99,7 +108,9 @@ def fetch_tile(
         "east": east,
         "north": north,
         "pixel": 360 / (1 << place.zoom) / PIXELS,
-        "tolerance": (north - south) / (EXTENT + 2 * BUFFER) * TOLERANCE,
+        "degrees": (north - south) / (EXTENT + 2 * BUFFER) * TOLERANCE,
+        "metres": METRES_AROUND / (1 << place.zoom) / EXTENT * TOLERANCE,
+        "flat_degrees": place.flat_degrees(),
         "kinds": list(kinds),
         "owner_id": owner_id,
         "caller_id": caller_id,
@@ -114,8 +125,7 @@ def _statement(
 ) -> Select[Any]:
     bounds: list[ColumnElement[float]] = [bindparam(name) for name in ("west", "south", "east", "north")]
     box: Function[Any] = Function("ST_MakeEnvelope", *bounds, SRID)
-    shape, tile = _flat() if is_flat else _projected()
-    drawn: Function[Any] = Function("ST_AsMVTGeom", shape, tile, EXTENT, BUFFER, literal_column("true"))
+    drawn = _flat_or_projected() if is_flat else _projected()
     feature = (
         select(*(_property(name) for name in properties), drawn.label("geom"))
         .where(Site.geom.op("&&", return_type=Boolean())(box))
@@ -132,30 +142,44 @@ def _statement(
     return VERSIONED_CALLER.add_columns(select(layer).select_from(feature.subquery("feature")).scalar_subquery())
 
 
-def _flat() -> tuple[ColumnElement[Any], ColumnElement[Any]]:
-    """What is drawn of a site, and the tile, in degrees."""
+def _flat_or_projected() -> ColumnElement[Any]:
     edges: list[ColumnElement[float]] = [bindparam(name) for name in FLAT]
-    return _seen(Site.geom), Function("ST_MakeEnvelope", *edges, SRID)
+    tile: Function[Any] = Function("ST_MakeEnvelope", *edges, SRID)
+    flat = _drawn(case((_is_tiny(), _centre()), else_=_thinned(Site.geom, "degrees")), tile)
+    limit: ColumnElement[float] = bindparam("flat_degrees")
+    return case((_extent("Y") < limit, flat), else_=_projected())
 
 
-def _projected() -> tuple[ColumnElement[Any], ColumnElement[Any]]:
-    """The same in the projection's metres."""
+def _projected() -> ColumnElement[Any]:
     world: Function[Any] = Function("ST_MakeEnvelope", -180.0, -POLE, 180.0, POLE, SRID)
     is_within = Site.geom.op("@", return_type=Boolean())(world)
     whole = case((is_within, Site.geom), else_=Function("ST_ClipByBox2D", Site.geom, world))
+    # What lies on a line in degrees lies on none on the map, so it is thinned there.
+    thinned = _thinned(Function("ST_Transform", whole, WEB_MERCATOR), "metres")
     address: list[ColumnElement[int]] = [bindparam(name) for name in ("zoom", "x", "y")]
-    return Function("ST_Transform", _seen(whole), WEB_MERCATOR), Function("ST_TileEnvelope", *address)
+    point: Function[Any] = Function("ST_Transform", _centre(), WEB_MERCATOR)
+    return _drawn(case((_is_tiny(), point), else_=thinned), Function("ST_TileEnvelope", *address))
 
 
-def _seen(whole: ColumnElement[Any] | InstrumentedAttribute[Any]) -> ColumnElement[Any]:
-    """What can be seen of a site: what is smaller than a pixel is a point, since it would vanish between two units."""
+def _drawn(shape: ColumnElement[Any], tile: ColumnElement[Any]) -> ColumnElement[Any]:
+    drawn: Function[Any] = Function("ST_AsMVTGeom", shape, tile, EXTENT, BUFFER, literal_column("true"))
+    return drawn
+
+
+def _is_tiny() -> ColumnElement[bool]:
+    """What is smaller than a pixel is drawn as a point, since it would vanish between two units."""
     pixel: ColumnElement[float] = bindparam("pixel")
-    tolerance: ColumnElement[float] = bindparam("tolerance")
+    return (_extent("X") < pixel) & (_extent("Y") < pixel)
+
+
+def _centre() -> ColumnElement[Any]:
     centre: Function[Any] = Function("ST_Centroid", Function("ST_Envelope", Site.geom))
-    return case(
-        ((_extent("X") < pixel) & (_extent("Y") < pixel), centre),
-        else_=Function("ST_Simplify", whole, tolerance, literal_column("true")),
-    )
+    return centre
+
+
+def _thinned(shape: ColumnElement[Any] | InstrumentedAttribute[Any], tolerance: str) -> ColumnElement[Any]:
+    thinned: Function[Any] = Function("ST_Simplify", shape, bindparam(tolerance), literal_column("true"))
+    return thinned
 
 
 def _extent(axis: str) -> ColumnElement[float]:

@@ -64,6 +64,23 @@ def test_a_point_is_drawn_nearer_to_its_place_than_can_be_seen(api: Api, zoom: i
     assert worst <= ROUNDED + (0 if zoom < 10 else FLAT_UNITS / 2 ** (zoom - 10))
 
 
+@pytest.mark.parametrize("zoom", [5, 8, 9, 10, 11, 14, 17])
+@pytest.mark.parametrize("pieces", [1, 100])
+def test_a_long_slanted_line_lies_where_its_points_are_joined_on_the_map(api: Api, zoom: int, pieces: int) -> None:
+    west, south, width, height = 13.0, 52.0, 1.0, 1.0
+    steps = [n / pieces for n in range(pieces + 1)]
+    line = {"type": "LineString", "coordinates": [[west + width * at, south + height * at] for at in steps]}
+    api.editor.create("/sites", site(line))
+    middle = to_units((zoom, 0, 0), shape(line)).interpolate(0.5, normalized=True)
+    place = (zoom, int(middle.x // EXTENT), int(middle.y // EXTENT))
+    (feature,) = features(api, place)
+    seen = to_units(place, shape(line)).intersection(shapely.box(-256, -256, EXTENT + 256, EXTENT + 256))
+    drawn = shape(feature["geometry"])
+    flat = FLAT_UNITS + 1 if zoom >= 10 and pieces > 1 else 0
+    thinned = TOLERANCE if pieces > 1 else 0
+    assert max(drawn.hausdorff_distance(seen), seen.hausdorff_distance(drawn)) <= 3 * ROUNDED + flat + thinned
+
+
 def test_what_lies_across_an_edge_is_in_both_tiles_and_whole_within_their_buffers(api: Api) -> None:
     zoom, x, y = BERLIN
     across = circle(BERLIN, EXTENT, 2000, 1000)

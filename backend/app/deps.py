@@ -151,10 +151,15 @@ class Reader:
     token: str | None
     role: UserRole
 
-    async def __call__(self, read: Callable[[Connection, Actor], T]) -> T:
+    async def __call__(
+        self, read: Callable[[Connection, Actor], T], *, before: Callable[[], object] | None = None
+    ) -> T:
+        """`before` is run in a thread first, for who may read: what `read` needs and takes long to make."""
         reads: DatabaseSessionManager = self.request.app.state.reads
         actor, _ = await identify(self.request, self.token)
         _permitted(actor, self.role)
+        if before is not None:
+            await run_in_threadpool(before)
         return await reads.read(lambda connection: read(connection, actor))
 
 

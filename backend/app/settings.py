@@ -55,7 +55,7 @@ class DatabaseSettings(_Branch):
     pool_size: int = Field(5, ge=1, description="connections kept open")
     max_overflow: int = Field(10, ge=0, description="connections opened on top under load")
     pool_recycle_seconds: Seconds = Field(timedelta(hours=1), description="age at which a connection is replaced")
-    pool_timeout_seconds: LimitSeconds = Field(timedelta(seconds=2), description="longest wait for a connection")
+    pool_timeout_seconds: LimitSeconds = Field(timedelta(seconds=10), description="longest wait for a connection")
     statement_timeout_seconds: LimitSeconds = Field(timedelta(seconds=10), description="longest run of one query")
     lock_timeout_seconds: LimitSeconds = Field(
         timedelta(seconds=1), description="longest wait of a migration for a lock"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -38,7 +39,8 @@ OPENING = '{"type":"FeatureCollection","features":['
 )
 async def list_sites(request: Request, query: Annotated[SiteListQuery, Query()], reads: ViewerReads) -> Response:
     return await reads(
-        lambda database, _: page(service.list_sites(database, query), request, media_type=GEOJSON, opening=OPENING)
+        lambda database, _: page(service.list_sites(database, query), request, media_type=GEOJSON, opening=OPENING),
+        before=partial(service.wanted, query) if query.filter is not None else None,
     )
 
 

@@ -41,8 +41,8 @@ class LoopPool(LingeringPool):
 class LoopCursor(extensions.cursor):  # type: ignore[misc]  # psycopg2 has no types
     def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002 - psycopg2's name
         """Run in a greenlet of SQLAlchemy's, which sleeps until the server has answered."""
+        super().execute(query, vars)
         try:
-            super().execute(query, vars)
             await_(_at_rest(self.connection))
         except psycopg2.Error as error:
             if error.pgcode is None:  # not the server's word: the connection is lost

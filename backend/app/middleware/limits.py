@@ -95,8 +95,9 @@ class Deadline:
 
     An answer that has begun may take as long as it needs, but is cut where the client reads none of it for the limit.
 
-    The work itself is not cancelled: a worker thread cannot be, and a half-cancelled request would give up its session
-    while the thread still uses it. So the application returns, and its place is freed, when the work has really ended.
+    The work itself is not cancelled: a worker thread cannot be, a half-cancelled request would give up its session
+    while the thread still uses it, and a read that the event loop waits for would lose its connection. So the
+    application returns, and its place is freed, when the work has really ended.
     """
 
     def __init__(self, app: ASGIApp, *, limit: timedelta, exempt: Callable[[Scope], bool]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from sqlalchemy import ColumnElement
 from sqlalchemy.exc import InternalError
 
 from app.db.types import Database, demand_postgis
@@ -27,15 +28,21 @@ TEMPLATES = (BOX_UPSIDE_DOWN, BOX_CROSSES)
 def list_features(database: Database, query: FeatureListQuery) -> Rows:
     """One page; raises `ParameterInvalidError`, `FilterInvalidError`, `CrsOutOfRangeError` and `NotOnSqliteError`."""
     boxes = _boxes(query)
-    condition = None
-    if query.filter is not None:
-        condition = compile_filter(query.filter, lang=query.filter_lang, crs=query.filter_crs)
+    condition = compiled(query)
     _require(database, query.crs, query.bbox_crs)
     try:
         with _defined_in(query.crs):
             return fetch_features(database, query, boxes=boxes, condition=condition)
     except CursorInvalidError as error:
         raise _refused("cursor", error.type, error.detail) from None
+
+
+def compiled(query: FeatureListQuery) -> ColumnElement[bool] | None:
+    """Its filter; raises `FilterInvalidError`."""
+    if query.filter is None:
+        return None
+    condition: ColumnElement[bool] = compile_filter(query.filter, lang=query.filter_lang, crs=query.filter_crs)
+    return condition
 
 
 def read_feature(database: Database, site_id: uuid.UUID, *, crs: Crs) -> Answer:

@@ -11,6 +11,8 @@ from shapely.geometry import shape
 from sqlalchemy import text
 
 from app.queries.tiles import MAX_FEATURES, TOLERANCE
+from app.services.tiles import Tiles
+from app.settings import TilesSettings
 from tests.support.api import Api, point, problem_of, site, wrong_fields
 from tests.support.tiles import BERLIN, EXTENT, TILES, circle, features, get, names, position, to_degrees, to_units
 
@@ -304,3 +306,21 @@ def test_the_bounds_end_where_the_map_does(api: Api) -> None:
 @pytest.mark.parametrize("path", ["0/0/0.mvt", "tilejson.json"])
 def test_tiles_are_for_those_who_are_logged_in(api: Api, path: str) -> None:
     assert problem_of(api.anonymous.get(f"{TILES}/{path}")) == (401, "invalid-token")
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["DELETE FROM users WHERE id = :id", "UPDATE users SET password_hash = 'another' WHERE id = :id"],
+    ids=["deleted", "another password"],
+)
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_a_tile_is_for_those_whose_token_still_holds(api: Api, change: str, *, is_kept: bool) -> None:
+    api.editor.create("/sites", site())
+    leaver = api.user("viewer")
+    assert get(leaver, BERLIN).status_code == 200
+    with api.app.state.database.session() as session, session.begin():
+        session.execute(text(change), {"id": leaver.id})
+    if not is_kept:
+        api.app.state.tiles = Tiles(TilesSettings())
+    assert problem_of(get(leaver, BERLIN)) == (401, "invalid-token")
+    assert get(api.viewer, BERLIN).status_code == 200

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import ARRAY, JSON, Connection, Select, Text, bindparam, select, text
-from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
+from sqlalchemy.exc import DBAPIError, InternalError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from app.db.pool import LingeringPool
@@ -77,6 +77,18 @@ def test_each_statement_has_the_limits_of_a_read(settings: Settings) -> None:
             pid = await one(reads)
             await reads.read(work)
             assert await one(reads) == pid  # it is none the worse for it
+
+    asyncio.run(body())
+
+
+def test_what_cannot_be_sent_leaves_the_connection_as_it_is(settings: Settings) -> None:
+    async def body() -> None:
+        async with reading(settings) as reads:
+            pid = await one(reads)
+            for word, error in (("a\0", ValueError), (object(), ProgrammingError)):
+                with pytest.raises(error):
+                    await one(reads, text("SELECT :word"), word=word)
+                assert await one(reads) == pid
 
     asyncio.run(body())
 

@@ -69,7 +69,10 @@ async def list_features(request: Request) -> Response:
             return lambda: _in(query.crs, pages.render("items", request, features.page_of_features(rows, request)))
         return _in(query.crs, Response(features.collection_text(rows, request), media_type=GEOJSON, headers=VARY))
 
-    return await _answer(request, read)
+    def prepare() -> None:
+        service.compiled(parameters(request, FeatureListQuery))
+
+    return await _answer(request, read, before=prepare if "filter" in request.query_params else None)
 
 
 async def read_feature(request: Request) -> Response:
@@ -86,9 +89,11 @@ async def read_feature(request: Request) -> Response:
     return await _answer(request, read)
 
 
-async def _answer(request: Request, read: Callable[[Database, Actor], Answered]) -> Response:
+async def _answer(
+    request: Request, read: Callable[[Database, Actor], Answered], *, before: Callable[[], None] | None = None
+) -> Response:
     """Pages are rendered when the read is over: that takes long, and needs no connection."""
-    answered = await viewer_reads(request)(read)
+    answered = await viewer_reads(request)(read, before=before)
     return answered if isinstance(answered, Response) else await run_in_threadpool(answered)
 
 

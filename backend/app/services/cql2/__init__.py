@@ -5,6 +5,7 @@ Of the package only its parser is used: its own SQL inlines literals and passes 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from sqlalchemy import ColumnElement
@@ -34,12 +35,15 @@ CONFORMANCE: Final = tuple(
     )
 )
 
+KEPT = 64  # filters, since a client asks for page after page; a large one takes tens of milliseconds
+
 
 def conformance(*, is_postgresql: bool) -> list[str]:
     """The classes that are met on that database."""
     return [uri for uri in CONFORMANCE if is_postgresql or "spatial" not in uri]
 
 
+@lru_cache(maxsize=KEPT)
 def compile_filter(text_or_json: str, *, lang: FilterLang, crs: Crs = CRS84) -> ColumnElement[bool]:
     """The condition on sites that a filter says; its values are bound parameters.
 

@@ -50,7 +50,6 @@ async def read_tile(request: Request) -> Response:
     place = Place(zoom=address.z, x=address.x, y=address.y)
     state = request.app.state
     tiles: service.Tiles = state.tiles
-    claims = state.authenticator.verify(bearer(request))
     zipped, condition = takes_gzip(request), request.headers.get("if-none-match")
     if condition is not None or tiles.may_have(place, query, zipped=zipped) or not state.database.is_postgresql:
         _, version = await identify(request, bearer(request), with_version=True)
@@ -60,6 +59,7 @@ async def read_tile(request: Request) -> Response:
             return Response(status_code=304, headers={"ETag": f'"{kept}"', **CACHING})
         if tile := tiles.find(tag, zipped=zipped):
             return _answer(tile)
+    claims = state.authenticator.verify(bearer(request))
     service.check(place, is_postgresql=True)
     admit = partial(state.authenticator.admit, claims=claims, client=None, request_id=None)
     make = partial(service.make_tile, place=place, query=query, caller_id=claims.user_id, admit=admit)

@@ -12,7 +12,6 @@ from typing import Any, cast
 
 import psycopg2
 from psycopg2 import extensions
-from sqlalchemy import URL
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import AsyncAdaptedQueuePool
@@ -67,10 +66,6 @@ class LoopDialect(PGDialect_psycopg2):
     driver = "psycopg2loop"
     is_async = True
     supports_statement_cache = True
-
-    @classmethod
-    def get_pool_class(cls, url: URL) -> type[LoopPool]:  # noqa: ARG003
-        return LoopPool
 
     def connect(self, *arguments: Any, **options: Any) -> DBAPIConnection:
         return cast("DBAPIConnection", await_(_connect(*arguments, **options)))

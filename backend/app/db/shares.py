@@ -23,7 +23,7 @@ def share_out(settings: DatabaseSettings) -> Shares:
     Probes have connections of their own: a busy pool is not a database that is away.
     """
     total = settings.pool_size + settings.max_overflow
-    probes = _of(settings, size=FOR_PROBES if total > 1 else 1, most=FOR_PROBES if total > 1 else 1)
+    probes = _of(settings, size=FOR_PROBES, most=min(FOR_PROBES, total))
     if settings.url is None:
         return Shares(settings, settings, probes)
     work = _of(settings, size=settings.pool_size // 2, most=total // 2)

@@ -16,7 +16,6 @@ _VERSIONED = select(_USERS.id, _USERS.role, _USERS.password_hash, VERSION.label(
 _ASKED = _USERS.id.in_(bindparam("ids", expanding=True))
 # Built once: one of them is the first statement of every request.
 CALLERS, VERSIONED = _CALLERS.where(_ASKED), _VERSIONED.where(_ASKED)
-CALLER = _CALLERS.where(_USERS.id == bindparam("id"))
 # For a statement that reads something else by the way.
 VERSIONED_CALLER = _VERSIONED.where(_USERS.id == bindparam("caller_id"))
 
@@ -28,11 +27,6 @@ class Caller(NamedTuple):
     role: str
     password_hash: str
     sites_version: str | None
-
-
-def fetch_caller(database: Database, user_id: uuid.UUID) -> Caller | None:
-    row = database.execute(CALLER, {"id": user_id}).first()
-    return None if row is None else Caller(*row)
 
 
 def fetch_callers(

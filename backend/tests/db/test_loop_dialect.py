@@ -136,7 +136,7 @@ def test_the_loop_serves_others_meanwhile(settings: Settings) -> None:
             while not asked.done():
                 await asyncio.sleep(0.01)
                 turns += 1
-            assert turns > 10
+            assert turns > 2  # none, or one, where the loop waits; on a busy machine a turn may take long
 
     asyncio.run(body())
 

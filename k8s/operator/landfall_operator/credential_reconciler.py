@@ -94,10 +94,11 @@ class CredentialReconciler(Reconciling):
 
     async def _written(self, credential: Credential, secret: Secret, step: Step) -> None:
         known = secret.uid == credential.status.get("secretUid") == self._watched(credential)
-        await self._report(credential, step.verdict, {**step.fields, "secretUid": secret.uid})
+        # Before the status: who sees the new values in it finds the Event that says so.
         if event := step.event:
             warning = event.kind == "stalled"
             await self._kube.tell(credential, warning=warning, reason=event.reason, message=event.message)
+        await self._report(credential, step.verdict, {**step.fields, "secretUid": secret.uid})
         if not known:
             self._store.see("Watch", await self._kube.watch_secret(secret), deleted=False)
 

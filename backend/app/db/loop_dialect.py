@@ -55,6 +55,10 @@ class LoopCursor(extensions.cursor):  # type: ignore[misc]  # psycopg2 has no ty
 class LoopConnection(extensions.connection):  # type: ignore[misc]
     """psycopg2 refuses these in its asynchronous mode, and there is nothing to be done."""
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.prepared: set[str] = set()  # for `app.db.prepared`
+
     def commit(self) -> None: ...
 
     def rollback(self) -> None: ...

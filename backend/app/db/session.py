@@ -20,7 +20,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.util import greenlet_spawn
 
-from app.db.loop_dialect import LoopDialect, LoopPool
+from app.db import prepared
+from app.db.loop_dialect import LoopCursor, LoopDialect, LoopPool
 from app.db.pool import LingeringPool
 from app.errors import DatabaseUnavailableError
 from app.settings import DatabaseSettings
@@ -44,8 +45,8 @@ registry.register(f"postgresql.{LoopDialect.driver}", LoopDialect.__module__, Lo
 class DatabaseSessionManager:
     """Owns one engine and the sessions on it; a context manager, so that scripts dispose of it.
 
-    Nothing is kept in a database session beyond a transaction (timeouts are `SET LOCAL`), so it works through
-    PgBouncer in transaction mode.
+    Nothing is kept in a database session beyond a transaction (timeouts are `SET LOCAL`) but prepared statements, which
+    are made anew where they are missing: so it works through PgBouncer in transaction mode.
     """
 
     def __init__(
@@ -207,7 +208,10 @@ def _open_and_execute(cursor: Any, statement: str, parameters: Any, context: Exe
     opening = _take_opening(context)
     if opening is None:
         return False
-    cursor.execute(f"{opening}; {statement}", parameters)
+    if isinstance(cursor, LoopCursor) and context.execution_options.get(prepared.PREPARED, False):
+        prepared.execute(cursor, opening, statement, parameters)
+    else:
+        cursor.execute(f"{opening}; {statement}", parameters)
     return True
 
 

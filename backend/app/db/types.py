@@ -40,6 +40,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from app.db.prepared import PREPARED
 from app.errors import NotOnSqliteError
 
 Database = Connection | Session  # whatever runs a query in its caller's transaction
@@ -258,11 +259,12 @@ def fetch_joined(
     backward: bool,
     separator: str,
     counted: ScalarSelect[int] | None,
+    prepared: bool,
 ) -> Joined:
     """At most `limit` rows of a page with the columns text, key and id, whose own limit is one more.
 
     A `backward` page comes in the opposite order and is turned round. PostgreSQL joins the texts itself, in half the
-    time that sending them one by one takes, and counts in the same statement.
+    time that sending them one by one takes, and counts in the same statement. `prepared`: see `app.db.prepared`.
     """
     if not is_postgresql(database):
         rows = database.execute(page).all()
@@ -275,7 +277,9 @@ def fetch_joined(
     statement = outer.add_cte(page.cte("page"))
     if counted is not None:
         statement = statement.add_columns(counted)
-    text, count, key, first, last_key, last, *totals = database.execute(statement).one()
+    text, count, key, first, last_key, last, *totals = database.execute(
+        statement, execution_options={PREPARED: prepared}
+    ).one()
     return Joined(
         text=text or "",
         count=min(count, limit),

@@ -13,6 +13,7 @@ from sqlalchemy import ARRAY, Boolean, ColumnElement, Select, Text, any_, bindpa
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.functions import Function
 
+from app.db.prepared import PREPARED
 from app.db.types import Database, Guid
 from app.models import Site
 from app.queries.callers import VERSIONED_CALLER, Caller
@@ -97,6 +98,8 @@ def fetch_tile(
         largest_first=place.zoom in SORTED_ZOOMS,
         is_flat=place.zoom >= FLAT_ZOOM,
     )
+    # The few sites of such a tile are found by their place, wherever it is.
+    prepared = place.zoom >= FLAT_ZOOM and not kinds and owner_id is None
     west, south, east, north = place.envelope()
     parameters = {
         **dict(zip(FLAT, place.flat_envelope(), strict=True)),
@@ -115,7 +118,7 @@ def fetch_tile(
         "owner_id": owner_id,
         "caller_id": caller_id,
     }
-    row = database.execute(statement, parameters).first()
+    row = database.execute(statement, parameters, execution_options={PREPARED: prepared}).first()
     return (None, b"") if row is None else (Caller(*row[:-1]), bytes(row[-1]))
 
 
@@ -125,7 +128,7 @@ def _statement(
 ) -> Select[Any]:
     bounds: list[ColumnElement[float]] = [bindparam(name) for name in ("west", "south", "east", "north")]
     box: Function[Any] = Function("ST_MakeEnvelope", *bounds, SRID)
-    drawn = _flat_or_projected() if is_flat else _projected()
+    drawn = _flat_or_projected() if is_flat else _projected_or_tiny()
     feature = (
         select(*(_property(name) for name in properties), drawn.label("geom"))
         .where(Site.geom.op("&&", return_type=Boolean())(box))
@@ -145,20 +148,29 @@ def _statement(
 def _flat_or_projected() -> ColumnElement[Any]:
     edges: list[ColumnElement[float]] = [bindparam(name) for name in FLAT]
     tile: Function[Any] = Function("ST_MakeEnvelope", *edges, SRID)
-    flat = _drawn(case((_is_tiny(), _centre()), else_=_thinned(Site.geom, "degrees")), tile)
+    # By a query of its own it is made once, and not for each site.
+    flat = _drawn(case((_is_tiny(), _centre()), else_=_thinned(Site.geom, "degrees")), select(tile).scalar_subquery())
     limit: ColumnElement[float] = bindparam("flat_degrees")
-    return case((_extent("Y") < limit, flat), else_=_projected())
+    return case((_extent("Y") < limit, flat), else_=_drawn(_projected(), _tile()))
+
+
+def _projected_or_tiny() -> ColumnElement[Any]:
+    point: Function[Any] = Function("ST_Transform", _centre(), WEB_MERCATOR)
+    return _drawn(case((_is_tiny(), point), else_=_projected()), _tile())
 
 
 def _projected() -> ColumnElement[Any]:
-    world: Function[Any] = Function("ST_MakeEnvelope", -180.0, -POLE, 180.0, POLE, SRID)
+    edges: list[ColumnElement[float]] = [literal_column(str(edge)) for edge in (-180.0, -POLE, 180.0, POLE)]
+    world: Function[Any] = Function("ST_MakeEnvelope", *edges, literal_column(str(SRID)))
     is_within = Site.geom.op("@", return_type=Boolean())(world)
     whole = case((is_within, Site.geom), else_=Function("ST_ClipByBox2D", Site.geom, world))
     # What lies on a line in degrees lies on none on the map, so it is thinned there.
-    thinned = _thinned(Function("ST_Transform", whole, WEB_MERCATOR), "metres")
+    return _thinned(Function("ST_Transform", whole, WEB_MERCATOR), "metres")
+
+
+def _tile() -> ColumnElement[Any]:
     address: list[ColumnElement[int]] = [bindparam(name) for name in ("zoom", "x", "y")]
-    point: Function[Any] = Function("ST_Transform", _centre(), WEB_MERCATOR)
-    return _drawn(case((_is_tiny(), point), else_=thinned), Function("ST_TileEnvelope", *address))
+    return Function("ST_TileEnvelope", *address)
 
 
 def _drawn(shape: ColumnElement[Any], tile: ColumnElement[Any]) -> ColumnElement[Any]:

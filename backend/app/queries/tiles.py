@@ -19,7 +19,7 @@ from app.models import Site
 from app.queries.callers import VERSIONED_CALLER, Caller
 from app.queries.sites import SRID
 
-WEB_MERCATOR = 3857
+WEB_MERCATOR: ColumnElement[int] = literal_column("3857")  # a parameter might be a text, of another ST_Transform
 EXTENT = 4096  # units along a tile's edge
 BUFFER = 256  # units beyond it that are drawn too, as tipg has it: lines and symbols at an edge stay whole
 PIXELS = 512  # along the edge of a tile on a screen

@@ -1,6 +1,6 @@
 """Statements that a connection keeps prepared: PostgreSQL parses and plans them once, and not for each request.
 
-For statements whose best plan is the same for all their parameters, since PostgreSQL makes it without knowing them. What
+For statements whose best plan is the same for all their parameters: PostgreSQL makes it without knowing them. What
 type a parameter has it concludes from where it stands, so one that chooses between functions has to be a literal.
 """
 

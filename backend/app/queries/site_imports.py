@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from app.db.bulk import Row, load
+from app.db.bulk import Batch, Row, load
 from app.db.types import GeometryColumn, Guid, Json, insert_for, utc_now
 from app.models import Site
 
@@ -57,9 +57,9 @@ def create_staged(session: Session) -> None:
     STAGED.create(session.connection())
 
 
-def stage(session: Session, rows: Sequence[Row]) -> None:
+def stage(session: Session, batch: Batch) -> None:
     """Put rows in the order of `STAGED` into it."""
-    load(session, STAGED, rows)
+    load(session, STAGED, batch)
 
 
 def drop_staged(session: Session) -> None:

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, TypeVar
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
-from app.db.bulk import Row, extend_timeout
+from app.db.bulk import Row, batcher, extend_timeout
 from app.errors import FieldProblem, GeometryInvalidError, ImportInvalidError
 from app.messages import Language, field_problems
 from app.queries.site_imports import (
@@ -71,11 +71,11 @@ def import_sites(
         extend_timeout(session, settings.timeout_seconds)
         create_staged(session)
         merge, written = merger(session, owner_id=owner_id), 0
-        for rows in _ahead(judge.rows(file, sequence=sequence)):
-            stage(session, rows)
+        for batch in _ahead(map(batcher(session), judge.rows(file, sequence=sequence))):
+            stage(session, batch)
             # A faulty import only goes on to find its other faults.
-            if judge.finds_none_in(rows):
-                written += merge(rows)
+            if judge.finds_none_in(batch.rows):
+                written += merge(batch.rows)
         judge.add_repeated(session)
         judge.raise_for_problems()
         counts = count_merged(session, written=written)

@@ -16,7 +16,9 @@ from tests.support.runners import ProcessRunner
 from tests.support.tools import MissingToolError, run, wait_until
 
 MARK = "@@"  # begins each entry of the log, and no line of a statement
-ENTRY = re.compile(rf"^{MARK}(\d+) LOG:  statement: (.*?)(?=^{MARK}|\Z)", re.MULTILINE | re.DOTALL)
+# Of a statement that is kept, the log tells the message that made it as a detail of each message that executes it.
+ENTRY = re.compile(rf"^{MARK}(\d+) (LOG:  statement|DETAIL:  prepare): (.*?)(?=^{MARK}|\Z)", re.MULTILINE | re.DOTALL)
+MADE = re.compile(r"(PREPARE landfall_\w+ AS .*?); (?=SET LOCAL)", re.DOTALL)
 
 
 def capture(postgres: PostgresServer, url: str, request: Callable[[], object], *, table: str) -> list[str]:
@@ -33,8 +35,10 @@ def capture(postgres: PostgresServer, url: str, request: Callable[[], object], *
         connection.execute(text(end))
         wait_until(lambda: end in _since(log, begin), timeout_seconds=10, what="the end of the statements in the log")
         entries = ENTRY.findall(_since(log, begin).replace("\n\t", "\n"))
-        asked = [pid for pid, statement in entries if f"FROM {table}" in statement]
-        statements[:] = [statement.strip() for pid, statement in entries if pid in asked]
+        asked = [pid for pid, _, statement in entries if f"FROM {table}" in statement]
+        ours = [(kind, statement.strip()) for pid, kind, statement in entries if pid in asked]
+        made = {statement for _, message in ours for statement in MADE.findall(message)}
+        statements[:] = [*made, *(MADE.sub("", message) for kind, message in ours if kind.startswith("LOG"))]
         return bool(statements)
 
     with connect(url) as connection:
@@ -49,7 +53,14 @@ def capture(postgres: PostgresServer, url: str, request: Callable[[], object], *
 def pgbench(url: str, script: Path, *, seconds: float) -> float:
     """Runs of the script a second, on one connection."""
     address = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    options = ["--no-vacuum", "--client=1", "--jobs=1", f"--time={max(1, round(seconds))}", f"--file={script}"]
+    options = [
+        "--no-vacuum",
+        "--client=1",
+        "--jobs=1",
+        "--define=made=0",
+        f"--time={max(1, round(seconds))}",
+        f"--file={script}",
+    ]
     output = run([find_pgbench(), *options, address])
     found = re.search(r"tps = ([\d.]+) \(without initial", output)
     if found is None or "number of failed transactions: 0" not in output:
@@ -58,8 +69,11 @@ def pgbench(url: str, script: Path, *, seconds: float) -> float:
 
 
 def script_of(statements: list[str]) -> str:
-    """A script for pgbench, in which what went out together goes out together."""
-    return "".join(statement.replace(";", r"\;") + ";\n" for statement in statements)
+    """A script for pgbench, in which what went out together goes out together; what is kept is made once."""
+    made = [statement for statement in statements if statement.startswith("PREPARE")]
+    rest = [statement.replace(";", r"\;") for statement in statements if statement not in made]
+    once = [r"\if :made", r"\else", *(f"{statement};" for statement in made), r"\set made 1", r"\endif"] if made else []
+    return "\n".join([*once, *(f"{statement};" for statement in rest), ""])
 
 
 def find_pgbench() -> Path:

@@ -125,6 +125,12 @@ def test_statements_that_went_out_together_go_out_together_from_pgbench() -> Non
     assert script_of(["BEGIN", "SET a = 1; SET b = 2"]) == "BEGIN;\nSET a = 1\\; SET b = 2;\n"
 
 
+def test_pgbench_prepares_what_the_service_keeps_prepared_and_once() -> None:
+    lines = script_of(["PREPARE a AS SELECT 1", "SET b = 2; EXECUTE a"]).splitlines()
+    made = [r"\if :made", r"\else", "PREPARE a AS SELECT 1;", r"\set made 1", r"\endif"]
+    assert lines == [*made, r"SET b = 2\; EXECUTE a;"]
+
+
 def test_each_peer_and_what_serves_it_is_pinned() -> None:
     assert set(PINS) == {"tipg", "pygeoapi"}
     assert all(re.fullmatch(r"[a-z0-9-]+(\[\w+\])?==[\d.]+", pin) for pins in PINS.values() for pin in pins)

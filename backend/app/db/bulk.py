@@ -48,7 +48,7 @@ def load(session: Session, table: Table, batch: Batch) -> None:
     if is_postgresql(connection):
         cursor: Any = connection.connection.cursor()
         with closing(cursor):
-            statement = f"COPY {table.name} FROM STDIN WITH (FORMAT csv)"
+            statement = f"COPY {table.name} FROM STDIN WITH (FORMAT csv, ENCODING 'UTF8')"
             try:
                 cursor.copy_expert(statement, BytesIO(batch.lines), COPY_BYTES)
             except psycopg2.Error as error:  # as SQLAlchemy, which has no part in a COPY, would raise it

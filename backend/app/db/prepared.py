@@ -1,7 +1,6 @@
 """Statements that a connection keeps prepared: PostgreSQL parses and plans them once, and not for each request.
 
-For statements whose best plan is the same for all their parameters: PostgreSQL makes it without knowing them. What
-type a parameter has it concludes from where it stands, so one that chooses between functions has to be a literal.
+For statements whose best plan is the same for all their parameters: PostgreSQL makes it without knowing them.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from psycopg2 import errors
+from sqlalchemy.types import BigInteger, Boolean, Float, Integer, Numeric, TypeEngine
 
 PREPARED = "landfall_prepared"  # the execution option of such a statement; other connections execute it as it is
 MOST = 32  # of a connection, whose process holds their plans: some 100 kB each
@@ -35,22 +35,32 @@ class _Places(dict[str, str]):
 
 
 @lru_cache(maxsize=256)
-def _prepared(text: str) -> _Statement:
+def _prepared(text: str, compiled: Any) -> _Statement:
     places = _Places()
     body = (text % places).replace("%", "%%")
-    name = f"landfall_{hashlib.sha256(body.encode()).hexdigest()[:16]}"
+    types = {name: _type_of(parameter.type) for parameter, name in compiled.bind_names.items()}
+    declared = f" ({', '.join(types.get(place, 'unknown') for place in places)})" if places else ""
     given = f" ({', '.join(f'%({place})s' for place in places)})" if places else ""
-    return _Statement(name=name, make=f"PREPARE {name} AS {body}; ", call=f"EXECUTE {name}{given}")
+    name = f"landfall_{hashlib.sha256((declared + body).encode()).hexdigest()[:16]}"
+    return _Statement(name=name, make=f"PREPARE {name}{declared} AS {body}; ", call=f"EXECUTE {name}{given}")
 
 
-def execute(cursor: Any, opening: str, text: str, parameters: Mapping[str, Any]) -> None:
+def _type_of(kind: TypeEngine[Any]) -> str:
+    """As literals have it: a number is one, and what is in quotes is what its place wants."""
+    if isinstance(kind, Integer):
+        return "bigint" if isinstance(kind, BigInteger) else "integer"
+    if isinstance(kind, (Float, Numeric)):
+        return "double precision"
+    return "boolean" if isinstance(kind, Boolean) else "unknown"
+
+
+def execute(cursor: Any, opening: str, text: str, parameters: Mapping[str, Any], *, compiled: Any) -> None:
     """Execute `text` after `opening`, in one message, by the connection's `prepared`, the names of what it has.
 
     By its text a statement has the same name everywhere. So it is all one through PgBouncer, where the server's
-    connection is another with each message, and others use it too: what it lacks is made, once for all of them.
+    connection is another with each message, and others use it too: what it lacks is made, what it has is used.
     """
-    statement, names = _prepared(text), cursor.connection.prepared
-    call = f"{opening}; {GENERIC}; {statement.call}"
+    statement, names = _prepared(text, compiled), cursor.connection.prepared
     ahead = ""
     if statement.name not in names:
         if len(names) >= MOST:
@@ -60,7 +70,8 @@ def execute(cursor: Any, opening: str, text: str, parameters: Mapping[str, Any])
         names.add(statement.name)
     for _ in range(3):
         try:
-            cursor.execute(ahead + call, parameters)
+            # The limits first: to prepare something may wait for a lock.
+            cursor.execute(f"{opening}; {GENERIC}; {ahead}{statement.call}", parameters)
         except errors.InvalidSqlStatementName:  # another connection of the server's, or somebody removed it
             ahead = statement.make
         except errors.DuplicatePreparedStatement:

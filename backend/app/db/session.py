@@ -209,7 +209,7 @@ def _open_and_execute(cursor: Any, statement: str, parameters: Any, context: Exe
     if opening is None:
         return False
     if isinstance(cursor, LoopCursor) and context.execution_options.get(prepared.PREPARED, False):
-        prepared.execute(cursor, opening, statement, parameters)
+        prepared.execute(cursor, opening, statement, parameters, compiled=context.compiled)
     else:
         cursor.execute(f"{opening}; {statement}", parameters)
     return True

@@ -19,7 +19,7 @@ from app.models import Site
 from app.queries.callers import VERSIONED_CALLER, Caller
 from app.queries.sites import SRID
 
-WEB_MERCATOR: ColumnElement[int] = literal_column("3857")  # a parameter might be a text, of another ST_Transform
+WEB_MERCATOR = 3857
 EXTENT = 4096  # units along a tile's edge
 BUFFER = 256  # units beyond it that are drawn too, as tipg has it: lines and symbols at an edge stay whole
 PIXELS = 512  # along the edge of a tile on a screen
@@ -98,7 +98,7 @@ def fetch_tile(
         largest_first=place.zoom in SORTED_ZOOMS,
         is_flat=place.zoom >= FLAT_ZOOM,
     )
-    # The few sites of such a tile are found by their place, wherever it is.
+    # The sites of such a tile, mostly few, are found by their place, wherever it is.
     prepared = place.zoom >= FLAT_ZOOM and not kinds and owner_id is None
     west, south, east, north = place.envelope()
     parameters = {

@@ -18,7 +18,7 @@ from tests.support.tools import MissingToolError, run, wait_until
 MARK = "@@"  # begins each entry of the log, and no line of a statement
 # Of a statement that is kept, the log tells the message that made it as a detail of each message that executes it.
 ENTRY = re.compile(rf"^{MARK}(\d+) (LOG:  statement|DETAIL:  prepare): (.*?)(?=^{MARK}|\Z)", re.MULTILINE | re.DOTALL)
-MADE = re.compile(r"(PREPARE landfall_\w+ AS .*?); (?=SET LOCAL)", re.DOTALL)
+MADE = re.compile(r"(PREPARE landfall_\w+ .*?); (?=EXECUTE)", re.DOTALL)
 
 
 def capture(postgres: PostgresServer, url: str, request: Callable[[], object], *, table: str) -> list[str]:
@@ -34,11 +34,7 @@ def capture(postgres: PostgresServer, url: str, request: Callable[[], object], *
         request()
         connection.execute(text(end))
         wait_until(lambda: end in _since(log, begin), timeout_seconds=10, what="the end of the statements in the log")
-        entries = ENTRY.findall(_since(log, begin).replace("\n\t", "\n"))
-        asked = [pid for pid, _, statement in entries if f"FROM {table}" in statement]
-        ours = [(kind, statement.strip()) for pid, kind, statement in entries if pid in asked]
-        made = {statement for _, message in ours for statement in MADE.findall(message)}
-        statements[:] = [*made, *(MADE.sub("", message) for kind, message in ours if kind.startswith("LOG"))]
+        statements[:] = statements_in(_since(log, begin), table=table)
         return bool(statements)
 
     with connect(url) as connection:
@@ -48,6 +44,15 @@ def capture(postgres: PostgresServer, url: str, request: Callable[[], object], *
         wait_until(captured, timeout_seconds=30, what=f"statements on {table} in the log")
         _configure(connection, "ALTER SYSTEM RESET log_line_prefix", "ALTER SYSTEM RESET log_statement")
     return statements
+
+
+def statements_in(log: str, *, table: str) -> list[str]:
+    """What a connection that asks for `table` was sent; what it keeps prepared comes first, and apart."""
+    entries = ENTRY.findall(log.replace("\n\t", "\n"))
+    asked = [pid for pid, _, statement in entries if f"FROM {table}" in statement]
+    ours = [(kind, statement.strip()) for pid, kind, statement in entries if pid in asked]
+    made = {statement for _, message in ours for statement in MADE.findall(message)}
+    return [*made, *(MADE.sub("", message) for kind, message in ours if kind.startswith("LOG"))]
 
 
 def pgbench(url: str, script: Path, *, seconds: float) -> float:

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from benchmarks import features
 from benchmarks.support.bench import answers_a_second
 from benchmarks.support.dataset import ZOOM, Extent, connect, fill, insert
-from benchmarks.support.floor import script_of
+from benchmarks.support.floor import script_of, statements_in
 from benchmarks.support.generator import Shot
 from benchmarks.support.peers import PINS
 from benchmarks.support.reads import next_path
@@ -123,6 +123,15 @@ def test_the_next_page_is_found_in_a_member_or_in_a_link(page: bytes, path: str 
 
 def test_statements_that_went_out_together_go_out_together_from_pgbench() -> None:
     assert script_of(["BEGIN", "SET a = 1; SET b = 2"]) == "BEGIN;\nSET a = 1\\; SET b = 2;\n"
+
+
+def test_what_is_kept_prepared_is_told_apart_from_what_executes_it_whether_it_was_made_before_or_now() -> None:
+    make, call = "PREPARE landfall_1 (integer) AS SELECT\n\t$1 FROM sites", "EXECUTE landfall_1 (1)"
+    kept = make.replace("\t", "")
+    now = f"@@7 LOG:  statement: SET LOCAL a = 1; {make}; {call}\n@@8 LOG:  statement: SELECT 2\n"
+    assert statements_in(now, table="sites") == [kept, f"SET LOCAL a = 1; {call}"]
+    before = f"@@7 LOG:  statement: SET LOCAL a = 2; {call}\n@@7 DETAIL:  prepare: SET LOCAL a = 1; {make}; {call}\n"
+    assert statements_in(before, table="sites") == [kept, f"SET LOCAL a = 2; {call}"]
 
 
 def test_pgbench_prepares_what_the_service_keeps_prepared_and_once() -> None:

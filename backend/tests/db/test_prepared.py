@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy import Connection, literal, select, text
+from sqlalchemy.exc import DBAPIError, NotSupportedError, OperationalError
 
 from app.db import prepared
 from app.db.prepared import PREPARED
@@ -62,8 +62,9 @@ def plans(connection: Connection) -> list[tuple[int, int]]:
 
 def reading(settings: Settings, work: Any) -> Any:
     async def body() -> Any:
-        with DatabaseSessionManager(settings.database, by_loop=True) as reads:
-            return await reads.read(work)
+        async with asyncio.timeout(30):
+            with DatabaseSessionManager(settings.database, by_loop=True) as reads:
+                return await reads.read(work)
 
     return asyncio.run(body())
 
@@ -101,6 +102,41 @@ def test_it_has_the_limits_of_a_read_and_is_good_for_another_after_them(settings
             kept(connection, text("DELETE FROM users WHERE email = :email RETURNING 1"), email="a")
 
     reading(settings.model_copy(update={"database": brief}), work)
+
+
+def test_to_prepare_it_waits_for_a_lock_no_longer_than_a_read_may_take(settings: Settings) -> None:
+    brief = settings.database.model_copy(update={"statement_timeout_seconds": timedelta(milliseconds=50)})
+    read = text("SELECT CAST(count(*) AS text) FROM tasks")
+
+    def work(connection: Connection) -> None:
+        with DatabaseSessionManager(settings.database) as database, database.session() as session, session.begin():
+            session.execute(text("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE"))
+            with pytest.raises(OperationalError, match="statement timeout"):  # it would wait for ever
+                kept(connection, read)
+        assert kept(connection, read) == "0"
+
+    reading(settings.model_copy(update={"database": brief}), work)
+
+
+def test_a_number_is_one_where_its_place_would_take_a_text_too(settings: Settings) -> None:
+    def work(connection: Connection) -> None:
+        given = (5, 2**40, 0.5, True, "a")
+        for _ in range(2):
+            found = connection.execute(select(*map(literal, given)), execution_options={PREPARED: True}).one()
+            assert tuple(found) == given
+        assert [type(value) for value in found] == [int, int, float, bool, str]
+
+    reading(settings, work)
+
+
+def test_what_postgresql_cannot_do_is_told_as_without(settings: Settings) -> None:
+    def work(connection: Connection) -> None:
+        for _ in range(2):
+            with pytest.raises(NotSupportedError, match="FOR UPDATE is not allowed"):
+                kept(connection, text("SELECT DISTINCT email FROM users FOR UPDATE"))
+        assert kept(connection, word="a", number=1) == "a%2a"
+
+    reading(settings, work)
 
 
 def test_what_somebody_removed_is_made_again(settings: Settings) -> None:

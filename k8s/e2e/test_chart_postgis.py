@@ -170,9 +170,14 @@ def test_another_major_version_is_refused_and_the_data_is_as_it_was(
     before = postgis.superuser(rows)
     outcome = postgis.release.try_upgrade({"image": image_value(newer_postgres_image)}, wait=False)
     assert outcome.code == 0, outcome.words
-    until(lambda: "refused, nothing was changed" in postgis.logs(), seconds=60, what="the refusal")
-    assert "the volume holds data of PostgreSQL 15 and this image has PostgreSQL 99" in postgis.logs()
-    assert "docs/how-to/charts/postgres-major-version.md" in postgis.logs()
+
+    def refusal() -> str | None:
+        printed = postgis.logs()
+        return printed if "refused, nothing was changed" in printed else None
+
+    printed = until(refusal, seconds=60, what="the refusal")  # read once: the container tries again, with a new log
+    assert "the volume holds data of PostgreSQL 15 and this image has PostgreSQL 99" in printed
+    assert "docs/how-to/charts/postgres-major-version.md" in printed
     postgis.release.upgrade()
     assert postgis.superuser(rows) == before
 

@@ -1,6 +1,6 @@
 """Statements that a connection keeps prepared: PostgreSQL parses and plans them once, and not for each request.
 
-For statements whose best plan is the same for all their parameters: PostgreSQL makes it without knowing them.
+For statements of which one plan is good for all their parameters: PostgreSQL makes it without knowing them.
 """
 
 from __future__ import annotations

@@ -91,15 +91,16 @@ def fetch_tile(
 
     Another statement, for who asks, would cost a small tile a fifth more. Where there is no such user, no tile is made.
     """
+    is_flat = place.zoom >= FLAT_ZOOM
     statement = _statement(
         tuple(properties),
         by_kind=bool(kinds),
         by_owner=owner_id is not None,
         largest_first=place.zoom in SORTED_ZOOMS,
-        is_flat=place.zoom >= FLAT_ZOOM,
+        is_flat=is_flat,
     )
     # The sites of such a tile, mostly few, are found by their place, wherever it is.
-    prepared = place.zoom >= FLAT_ZOOM and not kinds and owner_id is None
+    prepared = is_flat and not kinds and owner_id is None
     west, south, east, north = place.envelope()
     parameters = {
         **dict(zip(FLAT, place.flat_envelope(), strict=True)),
@@ -160,8 +161,7 @@ def _projected_or_tiny() -> ColumnElement[Any]:
 
 
 def _projected() -> ColumnElement[Any]:
-    edges: list[ColumnElement[float]] = [literal_column(str(edge)) for edge in (-180.0, -POLE, 180.0, POLE)]
-    world: Function[Any] = Function("ST_MakeEnvelope", *edges, literal_column(str(SRID)))
+    world: Function[Any] = Function("ST_MakeEnvelope", -180.0, -POLE, 180.0, POLE, SRID)
     is_within = Site.geom.op("@", return_type=Boolean())(world)
     whole = case((is_within, Site.geom), else_=Function("ST_ClipByBox2D", Site.geom, world))
     # What lies on a line in degrees lies on none on the map, so it is thinned there.

@@ -8,6 +8,8 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
+from typing import NamedTuple
 
 from anyio import to_thread
 from fastapi import APIRouter, FastAPI
@@ -66,14 +68,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if settings is None:
         settings = load_settings()
         configure_logging(settings)
-    database, reads, probe_database = _databases(settings)
+    databases = _databases(settings)
+    database, reads = databases.work, databases.reads
     authenticator = Authenticator(settings.auth)
     storage = create_storage(settings, signing_key=authenticator.derive_key("artifact store"))
     artifact_service = ArtifactService(storage, settings.artifacts)
     verifier = Verifier(artifact_service, database)
     schema = SchemaInspector()
     metrics = Metrics(CollectorRegistry())
-    engines = {database.engine, reads.engine}
+    engines = {database.engine, reads.engine, databases.look_ups.engine}
     metrics.watch_pools([engine.pool for engine in engines])
 
     @asynccontextmanager
@@ -86,22 +89,22 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             yield
         verifier.stop()
         stop_tracing()
-        probe_database.dispose()
-        reads.dispose()
-        database.dispose()
+        for one in set(databases):
+            one.dispose()
 
     app = FastAPI(
         title="Landfall",
         version=health.VERSION,
         description=DESCRIPTION,
         lifespan=lifespan,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # ours is app.telemetry
         separate_input_output_schemas=False,  # GeoJSON is one schema, in and out
     )
     app.state.settings = settings
     app.state.database = database
     app.state.authenticator = authenticator
     app.state.reads = reads
-    app.state.callers = Callers(reads, authenticator)
+    app.state.callers = Callers(databases.look_ups, authenticator)
     app.state.tiles = Tiles(settings.tiles)
     app.state.storage = storage
     app.state.artifacts = artifact_service
@@ -117,7 +120,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.table_places = asyncio.Semaphore(TABLE_STREAMS)
     app.state.import_places = asyncio.Semaphore(settings.transfer.imports)
     app.state.metrics = metrics
-    app.state.health = HealthService(checks_of(probe_database, storage, schema))
+    app.state.health = HealthService(checks_of(databases.probes, storage, schema))
 
     _include_routes(app)
     problems.install(app)
@@ -126,14 +129,24 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def _databases(settings: Settings) -> tuple[DatabaseSessionManager, DatabaseSessionManager, DatabaseSessionManager]:
-    """For what changes and what goes on behind, for reads, and for probes; on SQLite the first two are one."""
+class _Databases(NamedTuple):
+    """As `Shares` has them; on SQLite the first three are one."""
+
+    work: DatabaseSessionManager
+    reads: DatabaseSessionManager
+    look_ups: DatabaseSessionManager
+    probes: DatabaseSessionManager
+
+
+def _databases(settings: Settings) -> _Databases:
     shares = share_out(settings.database)
     hide_parameters = settings.environment is not Environment.DEVELOPMENT
-    database = reads = DatabaseSessionManager(shares.work, hide_parameters=hide_parameters)
-    if database.is_postgresql:
-        reads = DatabaseSessionManager(shares.reads, hide_parameters=hide_parameters, announce=False, by_loop=True)
-    return database, reads, DatabaseSessionManager(shares.probes, announce=False)
+    work = reads = look_ups = DatabaseSessionManager(shares.work, hide_parameters=hide_parameters)
+    if work.is_postgresql:
+        by_loop = partial(DatabaseSessionManager, hide_parameters=hide_parameters, announce=False, by_loop=True)
+        reads = by_loop(shares.reads)
+        look_ups = by_loop(shares.look_ups) if shares.look_ups else reads
+    return _Databases(work, reads, look_ups, DatabaseSessionManager(shares.probes, announce=False))
 
 
 def _included() -> list[BaseRoute]:

@@ -7,28 +7,37 @@ from typing import NamedTuple
 from app.settings import DatabaseSettings
 
 FOR_PROBES = 2
+LOOK_UPS = 2  # at once: where a connection hangs, not everybody waits for it
 
 
 class Shares(NamedTuple):
-    """The settings of each pool: for what changes and what goes on behind, for reads, and for probes."""
+    """The settings of each pool.
+
+    For what changes and what goes on behind, for reads, for the look-up of who asks (None where there is no connection
+    to spare: then it is one of the reads), and for probes.
+    """
 
     work: DatabaseSettings
     reads: DatabaseSettings
+    look_ups: DatabaseSettings | None
     probes: DatabaseSettings
 
 
 def share_out(settings: DatabaseSettings) -> Shares:
     """Together `pool_size` + `max_overflow` + 2 connections, as budgets count on; on SQLite one pool has all.
 
-    Probes have connections of their own: a busy pool is not a database that is away.
+    Probes have connections of their own: a busy pool is not a database that is away. So have look-ups, which every
+    request begins with: as many slow reads as there may be hold up neither changes nor each other's refusal.
     """
     total = settings.pool_size + settings.max_overflow
     probes = _of(settings, size=FOR_PROBES, most=min(FOR_PROBES, total))
     if settings.url is None:
-        return Shares(settings, settings, probes)
+        return Shares(settings, settings, None, probes)
     work = _of(settings, size=settings.pool_size // 2, most=total // 2)
-    reads = _of(settings, size=settings.pool_size - settings.pool_size // 2, most=total - total // 2)
-    return Shares(work, reads, probes)
+    rest, size = total - total // 2, settings.pool_size - settings.pool_size // 2
+    spare = min(LOOK_UPS, rest // 2)
+    look_ups = _of(settings, size=spare, most=spare) if spare else None
+    return Shares(work, _of(settings, size=size - spare, most=rest - spare), look_ups, probes)
 
 
 def _of(settings: DatabaseSettings, *, size: int, most: int) -> DatabaseSettings:

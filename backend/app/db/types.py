@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -60,6 +61,17 @@ class Guid(TypeDecorator[uuid.UUID]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> uuid.UUID | None:
         return value if value is None or isinstance(value, uuid.UUID) else uuid.UUID(value)
+
+
+class Guids(TypeDecorator[Collection[uuid.UUID]]):
+    """Several UUIDs as one parameter, for `is_among`."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Collection[uuid.UUID] | None, dialect: Dialect) -> str:
+        texts = [str(guid) for guid in value or ()]
+        return f"{{{','.join(texts)}}}" if dialect.name == "postgresql" else json.dumps(texts)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -124,6 +136,13 @@ class tags_any(FunctionElement[bool]):  # noqa: N801
 
 class tags_all(FunctionElement[bool]):  # noqa: N801
     """Whether the tags contain all the given ones."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+class is_among(FunctionElement[bool]):  # noqa: N801
+    """Whether an id is one of `Guids`: a statement with an IN would have to be made anew for each number of them."""
 
     type = Boolean()
     inherit_cache = True
@@ -199,6 +218,18 @@ def _(element: tags_all, compiler: SQLCompiler, **kw: Any) -> str:
 def _(element: tags_all, compiler: SQLCompiler, **kw: Any) -> str:
     have, want = _pair(element, compiler, kw)
     return f"NOT EXISTS (SELECT 1 FROM json_each({want}) WHERE value NOT IN (SELECT value FROM json_each({have})))"
+
+
+@compiles(is_among, "postgresql")
+def _(element: is_among, compiler: SQLCompiler, **kw: Any) -> str:
+    one, some = _pair(element, compiler, kw)
+    return f"{one} = ANY (CAST({some} AS UUID[]))"
+
+
+@compiles(is_among, "sqlite")
+def _(element: is_among, compiler: SQLCompiler, **kw: Any) -> str:
+    one, some = _pair(element, compiler, kw)
+    return f"{one} IN (SELECT value FROM json_each({some}))"
 
 
 @compiles(explain, "postgresql")

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -109,34 +110,64 @@ class Deadline:
         if scope["type"] != "http" or self._exempt(scope):
             await self._app(scope, receive, send)
             return
-        loop = asyncio.get_running_loop()
-        giving_up: asyncio.Task[None] | None = None
-
-        def expire() -> None:
-            nonlocal giving_up
-            scope[REFUSED] = "deadline"
-            response = problem_response(RequestTimeoutError(), scope)
-            giving_up = loop.create_task(response(scope, receive, send))
-
-        timer = loop.call_later(self._limit_seconds, expire)
-
-        async def guarded_receive() -> Message:
-            return _DISCONNECT if giving_up else await receive()
-
-        async def guarded_send(message: Message) -> None:
-            if giving_up is not None:
-                return
-            timer.cancel()
-            try:
-                async with asyncio.timeout(self._limit_seconds):
-                    await send(message)
-            except TimeoutError:
-                logger.warning("The answer was cut: its client read nothing for %g s", self._limit_seconds)
-                raise ClientDisconnect from None
-
+        answer = _Answer(scope, receive, send, limit_seconds=self._limit_seconds)
         try:
-            await self._app(scope, guarded_receive, guarded_send)
+            await self._app(scope, answer.receive, answer.send)
         finally:
-            timer.cancel()
-            if giving_up is not None:
-                await giving_up
+            await answer.close()
+
+
+class _Answer:
+    """What passes between the application and one client, with one timer: one for each part would cost as much as it.
+
+    Of all that is sent only the part under way can be late.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, limit_seconds: float) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._limit_seconds = limit_seconds
+        self._loop = asyncio.get_running_loop()
+        self._has_begun = False
+        self._giving_up: asyncio.Task[None] | None = None
+        self._sender: asyncio.Task[Any] | None = None
+        self._sending_since = 0.0
+        self._is_cut = False
+        self._timer = self._loop.call_later(limit_seconds, self._look)
+
+    async def receive(self) -> Message:
+        return _DISCONNECT if self._giving_up else await self._receive()
+
+    async def send(self, message: Message) -> None:
+        if self._giving_up is not None:
+            return
+        self._has_begun = True
+        self._sender, self._sending_since = asyncio.current_task(), self._loop.time()
+        try:
+            await self._send(message)
+        except asyncio.CancelledError:
+            if not self._is_cut or (self._sender and self._sender.uncancel()):  # somebody else's, or theirs as well
+                raise
+            logger.warning("The answer was cut: its client read nothing for %g s", self._limit_seconds)
+            raise ClientDisconnect from None
+        finally:
+            self._sender = None
+
+    async def close(self) -> None:
+        self._timer.cancel()
+        if self._giving_up is not None:
+            await self._giving_up
+
+    def _look(self) -> None:
+        if not self._has_begun:
+            self._scope[REFUSED] = "deadline"
+            response = problem_response(RequestTimeoutError(), self._scope)
+            self._giving_up = self._loop.create_task(response(self._scope, self._receive, self._send))
+            return
+        late = self._loop.time() - self._sending_since if self._sender else 0.0
+        if self._sender and late >= self._limit_seconds:
+            self._is_cut = True
+            self._sender.cancel()
+        else:
+            self._timer = self._loop.call_later(self._limit_seconds - late, self._look)

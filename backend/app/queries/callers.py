@@ -6,16 +6,17 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, null, select
 
-from app.db.types import Database
+from app.db.prepared import PREPARED
+from app.db.types import Database, Guids, is_among
 from app.models import User
 from app.queries.site_versions import VERSION
 
 _USERS = User.__table__.c
 _CALLERS = select(_USERS.id, _USERS.role, _USERS.password_hash, null().label("version"))
 _VERSIONED = select(_USERS.id, _USERS.role, _USERS.password_hash, VERSION.label("version"))
-_ASKED = _USERS.id.in_(bindparam("ids", expanding=True))
+_ASKED = is_among(_USERS.id, bindparam("ids", type_=Guids))
 # Built once: one of them is the first statement of every request.
-CALLERS, VERSIONED = _CALLERS.where(_ASKED), _VERSIONED.where(_ASKED)
+CALLERS, VERSIONED = (some.where(_ASKED).execution_options(**{PREPARED: True}) for some in (_CALLERS, _VERSIONED))
 # For a statement that reads something else by the way.
 VERSIONED_CALLER = _VERSIONED.where(_USERS.id == bindparam("caller_id"))
 
@@ -33,5 +34,5 @@ def fetch_callers(
     database: Database, ids: Collection[uuid.UUID], *, with_version: bool = False
 ) -> dict[uuid.UUID, Caller]:
     """Those that there are, by their ids; all of one moment."""
-    rows = database.execute(VERSIONED if with_version else CALLERS, {"ids": list(ids)})
+    rows = database.execute(VERSIONED if with_version else CALLERS, {"ids": ids})
     return {row.id: Caller(*row) for row in rows}

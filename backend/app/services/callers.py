@@ -12,11 +12,10 @@ from typing import NamedTuple, cast
 from sqlalchemy import Connection
 
 from app.db.session import DatabaseSessionManager
+from app.db.shares import LOOK_UPS
 from app.queries.callers import Caller, fetch_callers
 from app.services.auth import Authenticator
 from app.services.changes import Actor
-
-LOOK_UPS = 2  # at once: where a connection hangs, not everybody waits for it
 
 
 class _Question(NamedTuple):
@@ -34,7 +33,7 @@ class Callers:
     """
 
     def __init__(self, reads: DatabaseSessionManager, authenticator: Authenticator) -> None:
-        self._reads = reads
+        self.reads = reads
         self._authenticator = authenticator
         self._waiting: list[_Question] = []
         self._under_way: set[asyncio.Task[None]] = set()
@@ -49,7 +48,7 @@ class Callers:
         claims = self._authenticator.verify(token)
         loop = asyncio.get_running_loop()
         question = _Question(
-            claims.user_id, with_version and self._reads.is_postgresql, loop.create_future(), copy_context()
+            claims.user_id, with_version and self.reads.is_postgresql, loop.create_future(), copy_context()
         )
         self._waiting.append(question)
         if len(self._under_way) < LOOK_UPS:
@@ -70,7 +69,7 @@ class Callers:
     async def _answer(self, asked: Sequence[_Question]) -> None:
         loop, context = asyncio.get_running_loop(), asked[0].context
         try:
-            look_up = self._reads.read(partial(_look_up, asked))
+            look_up = self.reads.read(partial(_look_up, asked))
             found = await loop.create_task(look_up, context=context)
         except BaseException as error:
             for question in asked:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextvars import ContextVar
-from uuid import uuid4
+from secrets import token_hex
 
 HEADER = b"x-request-id"
 _ACCEPTABLE = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -15,4 +15,4 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 def choose_request_id(offered: bytes | None) -> str:
     """The client's id where it is short and harmless in a log, otherwise a new one (32 hexadecimal digits)."""
-    return offered.decode() if offered and _ACCEPTABLE.fullmatch(offered) else uuid4().hex
+    return offered.decode() if offered and _ACCEPTABLE.fullmatch(offered) else token_hex(16)

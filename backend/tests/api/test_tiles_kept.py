@@ -78,7 +78,8 @@ def statements(api: Api) -> Iterator[list[str]]:
     def note(_: Connection, __: Any, statement: str, *___: Any) -> None:
         ran.append(statement)
 
-    engines = [api.app.state.database.engine, api.app.state.reads.engine]
+    state = api.app.state
+    engines = [state.database.engine, state.reads.engine, state.callers.reads.engine]
     for engine in engines:
         event.listen(engine, "before_cursor_execute", note)
     yield ran

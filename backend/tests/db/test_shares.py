@@ -12,26 +12,28 @@ URL = SecretStr("postgresql://landfall:secret@db/landfall")
 
 
 @pytest.mark.parametrize(
-    ("given", "work", "reads", "probes"),
+    ("given", "work", "reads", "look_ups", "probes"),
     [
-        ((5, 10), (2, 5), (3, 5), 2),
-        ((5, 5), (2, 3), (3, 2), 2),
-        ((5, 0), (2, 0), (3, 0), 2),
-        ((1, 4), (1, 1), (1, 2), 2),
-        ((4, 1), (2, 0), (2, 1), 2),
-        ((2, 0), (1, 0), (1, 0), 2),
-        ((1, 1), (1, 0), (1, 0), 2),
-        ((1, 0), (1, 0), (1, 0), 1),
-        ((20, 20), (10, 10), (10, 10), 2),
+        ((5, 10), (2, 5), (1, 5), 2, 2),
+        ((5, 5), (2, 3), (1, 2), 2, 2),
+        ((5, 0), (2, 0), (2, 0), 1, 2),
+        ((1, 4), (1, 1), (1, 1), 1, 2),
+        ((4, 1), (2, 0), (1, 1), 1, 2),
+        ((2, 1), (1, 0), (1, 0), 1, 2),
+        ((2, 0), (1, 0), (1, 0), 0, 2),
+        ((1, 1), (1, 0), (1, 0), 0, 2),
+        ((1, 0), (1, 0), (1, 0), 0, 1),
+        ((20, 20), (10, 10), (8, 10), 2, 2),
     ],
 )
 def test_connections_are_shared_out(
-    given: tuple[int, int], work: tuple[int, int], reads: tuple[int, int], probes: int
+    given: tuple[int, int], work: tuple[int, int], reads: tuple[int, int], look_ups: int, probes: int
 ) -> None:
     size, overflow = given
     shares = share_out(DatabaseSettings(url=URL, pool_size=size, max_overflow=overflow))
-    assert [(each.pool_size, each.max_overflow) for each in shares] == [work, reads, (probes, 0)]
-    assert sum(work) + sum(reads) + probes <= size + overflow + 2
+    found = [each and (each.pool_size, each.max_overflow) for each in shares]
+    assert found == [work, reads, (look_ups, 0) if look_ups else None, (probes, 0)]
+    assert sum(work) + sum(reads) + look_ups + probes <= size + overflow + 2
 
 
 def test_on_sqlite_one_pool_has_them_all() -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from datetime import timedelta
+from typing import Any, cast
 
 import pytest
-from starlette.types import Message
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive, Scope, Send
 
+from app.middleware.limits import Deadline
 from tests.middleware.conftest import MakeEdge, until
 
 pytestmark = pytest.mark.anyio
@@ -121,3 +125,58 @@ async def test_an_answer_that_has_begun_may_take_its_time(make_edge: MakeEdge) -
         await until(lambda: asyncio.get_running_loop().time() > deadline + 0.05)
         edge.gate.set()
     assert request.result().text == "begun, ended"
+
+
+LIMIT_SECONDS = 1
+
+
+class SlowClient:
+    """Takes each part of an answer after so many seconds; `begun` tells when it was offered each."""
+
+    def __init__(self, *pauses: float) -> None:
+        self._pauses = list(pauses)
+        self.begun: list[float] = []
+
+    async def send(self, _: Message) -> None:
+        self.begun.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(self._pauses[len(self.begun) - 1])
+
+
+async def in_parts(_: Scope, __: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for more in (True, True, False):
+        await send({"type": "http.response.body", "body": b"x", "more_body": more})
+
+
+def under_deadline(client: SlowClient) -> Coroutine[Any, Any, None]:
+    async def receive() -> Message:
+        raise NotImplementedError
+
+    limited = Deadline(in_parts, limit=timedelta(seconds=LIMIT_SECONDS), exempt=lambda _: False)
+    return limited({"type": "http", "headers": []}, receive, client.send)
+
+
+async def test_each_part_of_an_answer_has_the_limit_for_itself() -> None:
+    client = SlowClient(0.4, 0.4, 0.4, 0.4)
+    await under_deadline(client)
+    assert len(client.begun) == 4
+
+
+async def test_an_answer_is_cut_a_limit_after_the_part_that_is_not_taken(caplog: pytest.LogCaptureFixture) -> None:
+    client = SlowClient(0.03, 0.03, 60)
+    with pytest.raises(ClientDisconnect):
+        await under_deadline(client)
+    waited = asyncio.get_running_loop().time() - client.begun[-1]
+    assert waited >= LIMIT_SECONDS
+    assert waited < 1.7 * LIMIT_SECONDS
+    assert caplog.messages == ["The answer was cut: its client read nothing for 1 s"]
+    assert not cast("asyncio.Task[Any]", asyncio.current_task()).cancelling()
+
+
+async def test_a_request_that_somebody_else_cancels_is_cancelled() -> None:
+    client = SlowClient(60)
+    answering = asyncio.create_task(under_deadline(client))
+    await until(lambda: bool(client.begun))
+    answering.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await answering

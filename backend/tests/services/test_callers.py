@@ -12,10 +12,11 @@ import pytest
 from sqlalchemy import event, text, update
 
 from app.db.session import DatabaseSessionManager
+from app.db.shares import LOOK_UPS
 from app.errors import DatabaseUnavailableError, TokenInvalidError
 from app.models import User, UserRole
 from app.services.auth import Authenticator
-from app.services.callers import LOOK_UPS, Callers
+from app.services.callers import Callers
 from app.settings import Settings
 
 pytestmark = pytest.mark.anyio

@@ -1,4 +1,4 @@
-"""An API server in memory: Buckets, their Secrets, and the garbage collector."""
+"""An API server in memory: resources of ours, their Secrets, and the garbage collector."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from landfall_operator.constants import ANNOTATION_OWNER
 from landfall_operator.kube import Kube, Secret
-from landfall_operator.resource import Bucket, Json, Key, Resource, stamp
+from landfall_operator.resource import Json, Key, Resource, stamp
 from landfall_operator.store import Store
 
 
@@ -25,16 +25,17 @@ class FakeKube(Kube):
         self.rivals: set[str] = set()  # Secrets that somebody else changes once between a read and a write
         self.secret_reads = 0
         self._store = store
-        self._buckets: dict[Key, dict[str, Any]] = {}
+        self._bodies: dict[Key, dict[str, Any]] = {}
+        self._kinds: dict[Key, str] = {}
         self._watches: dict[Key, Json] = {}
         self._version = 0
 
-    def add(self, bucket: Bucket) -> None:
-        self._buckets[bucket.key] = deepcopy(dict(bucket.body))
-        self._show(bucket.key)
+    def add(self, resource: Resource) -> None:
+        self._bodies[resource.key], self._kinds[resource.key] = deepcopy(dict(resource.body)), resource.kind
+        self._show(resource.key)
 
     def change(self, key: Key, *, annotations: dict[str, str] | None = None, **spec: Any) -> None:
-        body = self._buckets[key]
+        body = self._bodies[key]
         if annotations is not None:
             body["metadata"]["annotations"] = annotations
         if spec:
@@ -43,11 +44,11 @@ class FakeKube(Kube):
         self._show(key)
 
     def delete(self, key: Key) -> None:
-        self._buckets[key]["metadata"]["deletionTimestamp"] = stamp(datetime.now(UTC))
+        self._bodies[key]["metadata"]["deletionTimestamp"] = stamp(datetime.now(UTC))
         self._show(key)
 
     def has(self, key: Key) -> bool:
-        return key in self._buckets
+        return key in self._bodies
 
     def keep_secret(self, namespace: str, name: str, data: Mapping[str, str]) -> None:
         self._keep(namespace, name, data, annotations={}, owners=())
@@ -73,12 +74,12 @@ class FakeKube(Kube):
 
     def _show(self, key: Key) -> Json:
         """What has no finalizer ends with its deletion, and its Secrets with it."""
-        body, metadata = self._buckets[key], self._buckets[key]["metadata"]
+        body, metadata = self._bodies[key], self._bodies[key]["metadata"]
         metadata["resourceVersion"] = self._next()
         gone = bool(metadata.get("deletionTimestamp")) and not metadata.get("finalizers")
-        self._store.see("Bucket", deepcopy(body), deleted=gone)
+        self._store.see(self._kinds[key], deepcopy(body), deleted=gone)
         if gone:
-            del self._buckets[key]
+            del self._bodies[key]
             for secret in list(self.secrets.values()):
                 if any(owner["uid"] == metadata["uid"] for owner in secret.owner_references):
                     self._drop(secret)
@@ -91,7 +92,7 @@ class FakeKube(Kube):
             self._store.see("Watch", watch, deleted=True)
 
     def _same(self, resource: Resource) -> dict[str, Any] | None:
-        body = self._buckets.get(resource.key)
+        body = self._bodies.get(resource.key)
         return body if body and body["metadata"]["uid"] == resource.uid else None
 
     async def set_status(self, resource: Resource, status: dict[str, Any]) -> Json | None:

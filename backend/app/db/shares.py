@@ -27,17 +27,19 @@ def share_out(settings: DatabaseSettings) -> Shares:
     """Together `pool_size` + `max_overflow` + 2 connections, as budgets count on; on SQLite one pool has all.
 
     Probes have connections of their own: a busy pool is not a database that is away. So have look-ups, which every
-    request begins with: as many slow reads as there may be hold up neither changes nor each other's refusal.
+    request begins with: reads that hang on all the others hold up no request that does something else.
     """
-    total = settings.pool_size + settings.max_overflow
+    size, total = settings.pool_size, settings.pool_size + settings.max_overflow
     probes = _of(settings, size=FOR_PROBES, most=min(FOR_PROBES, total))
     if settings.url is None:
         return Shares(settings, settings, None, probes)
-    work = _of(settings, size=settings.pool_size // 2, most=total // 2)
-    rest, size = total - total // 2, settings.pool_size - settings.pool_size // 2
-    spare = min(LOOK_UPS, rest // 2)
-    look_ups = _of(settings, size=spare, most=spare) if spare else None
-    return Shares(work, _of(settings, size=size - spare, most=rest - spare), look_ups, probes)
+    look_ups = None
+    if size >= 3 and total >= 3 * LOOK_UPS:  # noqa: PLR2004 - three pools
+        look_ups = _of(settings, size=1, most=LOOK_UPS)
+        size, total = size - 1, total - LOOK_UPS
+    work = _of(settings, size=size // 2, most=total // 2)
+    reads = _of(settings, size=size - size // 2, most=total - total // 2)
+    return Shares(work, reads, look_ups, probes)
 
 
 def _of(settings: DatabaseSettings, *, size: int, most: int) -> DatabaseSettings:

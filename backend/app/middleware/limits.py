@@ -147,7 +147,8 @@ class _Answer:
         try:
             await self._send(message)
         except asyncio.CancelledError:
-            if not self._is_cut or (self._sender and self._sender.uncancel()):  # somebody else's, or theirs as well
+            ours, self._is_cut = self._is_cut, False
+            if not ours or (self._sender and self._sender.uncancel()):  # somebody else's, or theirs as well
                 raise
             logger.warning("The answer was cut: its client read nothing for %g s", self._limit_seconds)
             raise ClientDisconnect from None
@@ -167,7 +168,5 @@ class _Answer:
             return
         late = self._loop.time() - self._sending_since if self._sender else 0.0
         if self._sender and late >= self._limit_seconds:
-            self._is_cut = True
-            self._sender.cancel()
-        else:
-            self._timer = self._loop.call_later(self._limit_seconds - late, self._look)
+            self._is_cut, late = self._sender.cancel(), 0.0
+        self._timer = self._loop.call_later(self._limit_seconds - late, self._look)

@@ -15,6 +15,7 @@ from tests.support.postgres import PostgresServer
 from tests.support.runners import ProcessRunner
 from tests.support.tools import MissingToolError, run, wait_until
 
+USERS = "users"  # who asks is looked up on a connection of its own
 MARK = "@@"  # begins each entry of the log, and no line of a statement
 # Of a statement that is kept, the log tells the message that made it as a detail of each message that executes it.
 ENTRY = re.compile(rf"^{MARK}(\d+) (LOG:  statement|DETAIL:  prepare): (.*?)(?=^{MARK}|\Z)", re.MULTILINE | re.DOTALL)
@@ -22,7 +23,7 @@ MADE = re.compile(r"(PREPARE landfall_\w+ .*?); (?=EXECUTE)", re.DOTALL)
 
 
 def capture(postgres: PostgresServer, url: str, request: Callable[[], object], *, table: str) -> list[str]:
-    """The statements of the connection that asks for `table`, as PostgreSQL's log has them."""
+    """The statements of the connections that ask for `table` and for who asks, as PostgreSQL's log has them."""
     if not isinstance(postgres.runner, ProcessRunner):
         raise MissingToolError("statements are captured from the log of a PostgreSQL that runs as a process of ours")
     log = postgres.runner.log
@@ -47,9 +48,9 @@ def capture(postgres: PostgresServer, url: str, request: Callable[[], object], *
 
 
 def statements_in(log: str, *, table: str) -> list[str]:
-    """What a connection that asks for `table` was sent; what it keeps prepared comes first, and apart."""
+    """What was sent to ask for `table`, and who asks; what connections keep prepared comes first, and apart."""
     entries = ENTRY.findall(log.replace("\n\t", "\n"))
-    asked = [pid for pid, _, statement in entries if f"FROM {table}" in statement]
+    asked = [pid for pid, _, statement in entries if f"FROM {table}" in statement or f"FROM {USERS}" in statement]
     ours = [(kind, statement.strip()) for pid, kind, statement in entries if pid in asked]
     made = {statement for _, message in ours for statement in MADE.findall(message)}
     return [*made, *(MADE.sub("", message) for kind, message in ours if kind.startswith("LOG"))]

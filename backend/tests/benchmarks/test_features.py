@@ -132,6 +132,8 @@ def test_what_is_kept_prepared_is_told_apart_from_what_executes_it_whether_it_wa
     assert statements_in(now, table="sites") == [kept, f"SET LOCAL a = 1; {call}"]
     before = f"@@7 LOG:  statement: SET LOCAL a = 2; {call}\n@@7 DETAIL:  prepare: SET LOCAL a = 1; {make}; {call}\n"
     assert statements_in(before, table="sites") == [kept, f"SET LOCAL a = 2; {call}"]
+    who = "@@6 LOG:  statement: SELECT role FROM users\n"
+    assert statements_in(who + now, table="sites") == [kept, "SELECT role FROM users", f"SET LOCAL a = 1; {call}"]
 
 
 def test_pgbench_prepares_what_the_service_keeps_prepared_and_once() -> None:

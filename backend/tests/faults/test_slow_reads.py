@@ -15,7 +15,7 @@ from tests.support.tools import wait_until
 pytestmark = pytest.mark.fault
 
 READS = 12  # of the 15 requests that are at work at once; more than reads have connections
-CONNECTIONS = 6
+CONNECTIONS = 7
 
 
 def waiting(engine: Engine) -> int:
@@ -34,6 +34,7 @@ def test_changes_go_on_while_every_connection_for_reads_hangs(landfall_url: str,
             locker.execute(text("LOCK TABLE tasks"))
             reads = [pool.submit(read) for _ in range(READS)]
             wait_until(lambda: waiting(engine) >= CONNECTIONS, timeout_seconds=5, what="reads that hang")
+            wait_until(lambda: service.metric("http_requests_in_flight") > READS, timeout_seconds=5, what="the others")
             changed = client.post("/api/v1/sites", json=site(), headers=headers, timeout=3)
         assert changed.status_code == 201
         assert {answered.result().status_code for answered in reads} == {200}

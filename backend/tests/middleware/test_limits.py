@@ -173,6 +173,19 @@ async def test_an_answer_is_cut_a_limit_after_the_part_that_is_not_taken(caplog:
     assert not cast("asyncio.Task[Any]", asyncio.current_task()).cancelling()
 
 
+async def test_a_request_that_is_cut_and_cancelled_is_cancelled() -> None:
+    class Cancelling(SlowClient):
+        async def send(self, message: Message) -> None:
+            try:
+                await super().send(message)
+            except asyncio.CancelledError:
+                cast("asyncio.Task[Any]", asyncio.current_task()).cancel()
+                raise
+
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.create_task(under_deadline(Cancelling(60)))
+
+
 async def test_a_request_that_somebody_else_cancels_is_cancelled() -> None:
     client = SlowClient(60)
     answering = asyncio.create_task(under_deadline(client))

@@ -262,7 +262,9 @@ def test_after_an_image_that_is_missing_the_next_upgrade_heals(place: Namespace,
     store.try_upgrade({"image": {"tag": "missing"}}, wait=False)
 
     def waiting() -> str:
-        statuses = place.get("pod", f"{NAME}-0")["status"].get("containerStatuses", [])
+        # The StatefulSet deletes the old pod before it makes the new one: for a moment there is none.
+        pods = [pod for pod in place.list("pod") if pod["metadata"]["name"] == f"{NAME}-0"]
+        statuses = [status for pod in pods for status in pod["status"].get("containerStatuses", [])]
         return "".join(status["state"].get("waiting", {}).get("message", "") for status in statuses)
 
     until(lambda: ":missing" in waiting(), seconds=60, what="the pod says which image is missing")

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from landfall_operator.statements import Statement, blank, statements
 
 SQUAWK = str(Path(sys.executable).with_name("squawk"))  # beside the interpreter, also where PATH does not lead
 SQUAWK_SECONDS = 30
+SQUAWK_TRIES = 3
+SQUAWK_PAUSE_SECONDS = 0.5
 MAX_FINDINGS = 50
 VERSION_TABLE = "alembic_version"
 
@@ -204,13 +207,35 @@ def _covers(sql: str, part: Statement, line: int) -> bool:
 
 
 def _squawk(sql: str, squawk: str) -> list[dict[str, Any]]:
-    command = [squawk, "--reporter", "json", "--stdin-filepath", "plan.sql", f"--exclude={','.join(EXCLUDED)}"]
+    done = _run_squawk(sql, squawk)
     try:
-        done = subprocess.run(command, input=sql, capture_output=True, text=True, timeout=SQUAWK_SECONDS, check=False)
         found: list[dict[str, Any]] = json.loads(done.stdout)  # with nothing found it is [], never empty
-    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-        raise LintError(f"The plan could not be linted: {error}") from None
+    except ValueError:
+        message = f"The plan could not be linted: squawk ended with {done.returncode} and without a result."
+        raise LintError(message) from None
     return found
+
+
+def _run_squawk(sql: str, squawk: str) -> subprocess.CompletedProcess[str]:
+    """Run it to its own end; again where it was killed, which says nothing of the plan.
+
+    Memory may have been short for a moment; and who kills the operator may meet this process first: what it left would
+    stand as the last word on the plan.
+    """
+    command = [squawk, "--reporter", "json", "--stdin-filepath", "plan.sql", f"--exclude={','.join(EXCLUDED)}"]
+    for left in reversed(range(SQUAWK_TRIES)):
+        try:
+            done = subprocess.run(
+                command, input=sql, capture_output=True, text=True, timeout=SQUAWK_SECONDS, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise LintError(f"The plan could not be linted: {error}") from None
+        if done.returncode >= 0:
+            return done
+        if left:
+            time.sleep(SQUAWK_PAUSE_SECONDS)
+    message = f"squawk was ended by signal {-done.returncode}, {SQUAWK_TRIES} times. Has the operator memory enough?"
+    raise LintError(f"The plan could not be linted: {message}")
 
 
 def _judged(raw: dict[str, Any]) -> Finding:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from landfall_operator.lint import LintError, count_statements, lint
+from landfall_operator.lint import SQUAWK, SQUAWK_TRIES, LintError, count_statements, lint
 
 DESTRUCTIVE = [
     "DROP TABLE things",
@@ -153,3 +154,32 @@ def test_a_large_plan_is_linted_in_seconds() -> None:
 )
 def test_statements_are_counted_as_postgresql_cuts_them(sql: str, count: int) -> None:
     assert count_statements(sql) == count
+
+
+def killed(directory: Path, *, times: int) -> str:
+    """A squawk that is killed so many times before it does its work."""
+    program = directory / "squawk"
+    program.write_text(
+        f'#!/bin/sh\necho >> {directory}/runs\n[ "$(wc -l < {directory}/runs)" -gt {times} ] || kill -9 $$\n'
+        f'exec {SQUAWK} "$@"\n'
+    )
+    program.chmod(0o755)
+    return str(program)
+
+
+def test_a_squawk_that_is_killed_is_run_again(tmp_path: Path) -> None:
+    findings = lint("DROP TABLE things;\n", squawk=killed(tmp_path, times=SQUAWK_TRIES - 1))
+    assert [finding.severity for finding in findings] == ["Destructive"]
+
+
+def test_a_squawk_that_is_always_killed_is_told_with_the_signal(tmp_path: Path) -> None:
+    with pytest.raises(LintError, match="squawk was ended by signal 9, 3 times"):
+        lint("SELECT 1;\n", squawk=killed(tmp_path, times=SQUAWK_TRIES))
+
+
+def test_a_squawk_without_a_result_is_told(tmp_path: Path) -> None:
+    program = tmp_path / "squawk"
+    program.write_text("#!/bin/sh\ncat > /dev/null\nexit 101\n")
+    program.chmod(0o755)
+    with pytest.raises(LintError, match="squawk ended with 101 and without a result"):
+        lint("SELECT 1;\n", squawk=str(program))

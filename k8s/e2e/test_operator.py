@@ -26,6 +26,7 @@ from life import (
 )
 from servers import Database, Server
 
+API_SERVER = "KUBERNETES_SERVICE_HOST"
 MIGRATIONS = 20
 APART_SECONDS = 1.5  # so that one kill meets them at as many ages, over the 30 s that each takes
 KILL_EVERY = 4  # Migrations
@@ -225,14 +226,17 @@ def test_an_operator_that_is_answered_no_more_says_that_it_is_deaf(own_stage: Na
 
 def test_an_operator_that_has_not_seen_its_migrations_yet_is_not_ready(own_stage: Namespace) -> None:
     """With an API server that does not answer, as behind a NetworkPolicy that is too narrow."""
-    own_stage.kubectl("set", "env", OPERATOR, "KUBERNETES_SERVICE_HOST=192.0.2.1")
-    until(lambda: operator_runs(own_stage) and health(own_stage)[0], seconds=40, what="its probes answer")
+    own_stage.kubectl("set", "env", OPERATOR, f"{API_SERVER}=192.0.2.1")
+    until(lambda: runs_with(own_stage, API_SERVER) and health(own_stage)[0], seconds=40, what="its probes answer")
     assert health(own_stage)[0] == 200
     code, body = health(own_stage, "readyz")
     assert (code, body["status"]) == (503, "starting")
 
 
-def operator_runs(stage: Namespace) -> bool:
-    pod = operator_pod(stage)
-    containers = pod["status"].get("containerStatuses") if pod else None
-    return bool(containers and "running" in containers[0]["state"])
+def runs_with(stage: Namespace, variable: str) -> bool:
+    """Whether the operator runs that was given it: the one before is asked for as long as it is there."""
+    if (pod := operator_pod(stage)) is None:
+        return False
+    given = {each["name"] for each in pod["spec"]["containers"][0].get("env", [])}
+    containers = pod["status"].get("containerStatuses")
+    return variable in given and bool(containers and "running" in containers[0]["state"])
